@@ -1,0 +1,99 @@
+"""``policyd expand``: what strings expand to, with a configuration's macros, lists and options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+
+import click
+
+from policyd import config, words
+from policyd.cli.options import complain, octets, pairs, say
+from policyd.cli.world import services
+from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError
+from policyd.language.registry import Kind, Vocabulary, Word
+from policyd.mail.address import Address
+from policyd.policy import Phase, Policy
+from policyd.transaction import Client, Connection, Transaction
+
+
+def _sender(tx: Transaction, value: str) -> None:
+    tx.sender = Address(value)
+
+
+def _recipient(tx: Transaction, local_part: str | None = None, domain: str | None = None) -> None:
+    known = tx.recipient or Address()
+    local = known.local_part if local_part is None else local_part
+    tx.recipient = Address(f"{local}@{known.domain if domain is None else domain}")
+
+
+def _client(tx: Transaction, value: str) -> None:
+    tx.connection.client = Client(ip_address(value))
+
+
+def _helo(tx: Transaction, value: str) -> None:
+    tx.connection.helo = value
+
+
+INPUTS: dict[str, Callable[[Transaction, str], None]] = {
+    "sender_address": _sender,
+    "local_part": lambda tx, value: _recipient(tx, local_part=value),
+    "domain": lambda tx, value: _recipient(tx, domain=value),
+    "sender_host_address": _client,
+    "sender_helo_name": _helo,
+}
+"""Variables from which others follow: they are put where mail would put them."""
+
+
+def assign(tx: Transaction, name: str, value: str, vocabulary: Vocabulary) -> None:
+    """Give variable *name* a value for this transaction. Raises ValueError for a name that is none."""
+    if name in INPUTS:
+        INPUTS[name](tx, value)
+    elif name.startswith(("acl_c", "acl_m")):
+        tx.variables(name)[name] = value
+    elif name.startswith(("h_", "header_")):
+        tx.message.receive(name.partition("_")[2], f" {value}")
+    elif vocabulary.find(Kind.VARIABLE, name):
+        vocabulary.replace(Word(Kind.VARIABLE, name, lambda _: value))
+    else:
+        raise ValueError(f'unknown variable name "{name}" {vocabulary.nearest(name, Kind.VARIABLE)}'.rstrip())
+
+
+@click.command(help="Print what each STRING expands to, on a line of its own; - reads strings from standard input.")
+@click.option("-c", "--config", "path", required=True, metavar="CONF", help="A file, a conf.d directory, or a tree.")
+@click.option("--zone", "zones", multiple=True, metavar="FILE", help="Answer all DNS from this master file, offline.")
+@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Give a variable a value.")
+@click.argument("strings", nargs=-1, required=True, metavar="STRING...")
+def command(path: str, zones: Sequence[str], variables: Sequence[str], strings: Sequence[str]) -> None:
+    """A string that fails prints ``Failed:`` and the reason, and makes the exit status 1."""
+    vocabulary = words.load()
+    try:
+        policy = config.load(path)
+        tx = Transaction(services(policy.settings, zones), policy.settings, Connection(Client()), phase=Phase.DATA)
+    except PolicyError as error:
+        complain(error.problems)
+        sys.exit(1)
+    complain(policy.warnings)
+    for name, value in pairs(variables):
+        try:
+            assign(tx, name, value, vocabulary)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    texts = [octets(string) for string in strings]
+    if texts == ["-"]:
+        texts = [line.decode("latin-1").rstrip("\r\n") for line in sys.stdin.buffer]
+    answers = [answer(text, policy, tx) for text in texts]
+    say(text for text, _ in answers)
+    sys.exit(0 if all(right for _, right in answers) else 1)
+
+
+def answer(text: str, policy: Policy, tx: Transaction) -> tuple[str, bool]:
+    """A string's expansion, or why it fails; and which of the two it is."""
+    try:
+        return policy.expansion(text)(tx), True
+    except PolicyError as error:
+        problem = error.problems[0]
+        return f"Failed: {' '.join(filter(None, (problem.message, problem.expected)))}", False
+    except (ExpansionError, ForcedFail, Defer) as error:
+        return f"Failed: {error}", False

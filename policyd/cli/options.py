@@ -1,0 +1,34 @@
+"""What several commands take and print alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+import click
+
+
+def octets(argument: str) -> str:
+    """An argument of the command line as the octets it was typed in."""
+    return os.fsencode(argument).decode("latin-1")
+
+
+def pairs(arguments: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each ``NAME=VALUE`` in its two parts, as octets."""
+    for argument in arguments:
+        name, equals, value = octets(argument).partition("=")
+        if not equals:
+            raise click.BadParameter(f"{argument!r} is not NAME=VALUE")
+        yield name, value
+
+
+def complain(problems: Iterable[object]) -> None:
+    """Problems, on standard error, in the octets in which they were written."""
+    for problem in problems:
+        click.echo(str(problem).encode("latin-1", "replace"), err=True)
+
+
+def say(lines: Iterable[str]) -> None:
+    """Lines, on standard output, likewise."""
+    for line in lines:
+        click.echo(line.encode("latin-1", "replace"))

@@ -1,0 +1,147 @@
+"""The values of main options, by type. Each parser raises `PolicyError` at the octet that is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any
+
+from policyd.config.splice import joined, stand_in
+from policyd.errors import PolicyError
+from policyd.language.lists import cut
+from policyd.language.parser import unescape
+from policyd.language.source import Source
+from policyd.settings import Kind
+
+PART = re.compile(r'"|\\(?:[0-7]{1,3}|x[0-9A-Fa-f]{0,2}|.|\Z)|[^"\\]+', re.DOTALL)
+TRUTH = {"true": True, "yes": True, "false": False, "no": False}
+NUMBER = re.compile(r"([+-]?)(0[xX][0-9A-Fa-f]{1,16}|0[0-7]{0,21}|[1-9][0-9]{0,18})([KMGkmg]?)")
+POWERS = {"": 0, "k": 1, "m": 2, "g": 3}  # of 1024
+FIXED = re.compile(r"[0-9]{1,9}(\.[0-9]*)?")
+TIME = re.compile(r"(?:[0-9]{1,9}[wdhms])*[0-9]{1,9}(?:\.[0-9]{1,9})?[wdhms]")
+TIME_PART = re.compile(r"([0-9.]+)([wdhms])")
+SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+SOCKET = re.compile(r"(?:inet6?:[0-9]{1,5}(?:@\S+)?|(?:unix|local):/\S*)")
+ENDPOINT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}|")
+LARGEST = 2**63 - 1
+
+
+def dequoted(value: Source) -> Source:
+    """A string option's value: as it stands, or what ``"…"`` means, each character with its origin."""
+    if not value.text.startswith('"'):
+        return value
+    parts: list[Source] = []
+    for part in PART.finditer(value.text, 1):
+        if part[0] == '"':
+            break
+        literal = not part[0].startswith("\\")
+        piece = value.cut(part.start(), part.end())
+        parts.append(piece if literal else stand_in(unescape(part[0]), piece.where()))
+    else:
+        raise value.error(0, "this quote is never closed", 'a quoted string ends with "')
+    if part.end() < len(value.text):
+        raise value.error(part.end(), "text after the closing quote", "quote the whole value, or nothing of it")
+    return joined([*parts, value.cut(part.start(), part.start())])
+
+
+def boolean(value: Source) -> bool:
+    """``true``, ``false``, ``yes`` or ``no``; nothing is true, as in Exim."""
+    if not value.text:
+        return True
+    truth = TRUTH.get(value.text.lower())
+    if truth is None:
+        raise value.error(0, f'"{value.text}" is neither true nor false', "expected true, false, yes or no")
+    return truth
+
+
+def integer(value: Source) -> int:
+    """Decimal, ``0x`` hexadecimal or leading-0 octal, with K, M or G for powers of 1024."""
+    found = NUMBER.fullmatch(value.text)
+    if found is None:
+        raise value.error(0, f'"{value.text}" is not an integer', "digits, and perhaps K, M or G: 500, 0x1f, 10K")
+    sign, digits, suffix = found.groups()
+    base = 16 if digits[:2].lower() == "0x" else 8 if digits.startswith("0") else 10
+    number: int = int(sign + digits, base) * 1024 ** POWERS[suffix.lower()]
+    if abs(number) > LARGEST:
+        raise value.error(0, f"{value.text} is too large")
+    return number
+
+
+def fixed(value: Source) -> float:
+    """Decimal, with up to three decimals that count."""
+    if not FIXED.fullmatch(value.text):
+        raise value.error(0, f'"{value.text}" is not a number', "digits, with or without decimals: 1.5")
+    whole, _, decimals = value.text.partition(".")
+    return float(f"{whole}.{decimals[:3] or 0}")
+
+
+def seconds(value: Source) -> float:
+    """A time such as ``1d2h`` or ``1.5s``, in seconds. Each number needs its unit."""
+    if not TIME.fullmatch(value.text):
+        raise value.error(
+            0, f'"{value.text}" is not a time', "numbers, each with its unit w, d, h, m or s, and no blanks: 1h30m"
+        )
+    return float(sum(float(number) * SECONDS[unit] for number, unit in TIME_PART.findall(value.text)))
+
+
+def mode(value: Source) -> int:
+    """Permissions, in octal with or without a leading 0."""
+    if not re.fullmatch(r"[0-7]{1,5}", value.text):
+        raise value.error(0, f'"{value.text}" is not an octal mode', "expected octal digits: 0660")
+    return int(value.text, 8)
+
+
+def string(value: Source) -> str:
+    """Text."""
+    return dequoted(value).text
+
+
+def path(value: Source) -> str:
+    """The absolute name of a file or directory."""
+    text = string(value)
+    if not text.startswith("/"):
+        raise value.error(0, f'"{text}" is not an absolute path', "it must begin with /")
+    return text
+
+
+def _shaped(pattern: re.Pattern[str], what: str, expected: str) -> Callable[[Source], str]:
+    def parse(value: Source) -> str:
+        text = string(value)
+        if not pattern.fullmatch(text):
+            raise value.error(0, f'"{text}" is not {what}', expected)
+        return text
+
+    return parse
+
+
+def addresses(value: Source) -> tuple[str, ...]:
+    """A list of IP addresses; ``<;`` or doubled colons for IPv6."""
+    source = dequoted(value)
+    found: list[str] = []
+    for at, item in cut(source.text):
+        try:
+            found.append(str(ip_address(item)))
+        except ValueError:
+            raise _no_address(source, at, item) from None
+    return tuple(found)
+
+
+def _no_address(source: Source, at: int, item: str) -> PolicyError:
+    expected = "a list with IPv6 addresses begins with another separator: <; ::1 ; 2001:db8::53"
+    return source.error(at, f'"{item}" is not an IP address', "" if source.text.startswith("<") else expected)
+
+
+PARSERS: dict[Kind, Callable[[Source], Any]] = {
+    Kind.BOOLEAN: boolean,
+    Kind.INTEGER: integer,
+    Kind.FIXED: fixed,
+    Kind.TIME: seconds,
+    Kind.MODE: mode,
+    Kind.STRING: string,
+    Kind.PATH: path,
+    Kind.SOCKET: _shaped(SOCKET, "a socket", "expected inet:PORT@HOST, inet6:PORT@HOST or unix:/PATH"),
+    Kind.ENDPOINT: _shaped(ENDPOINT, "a place to listen", "expected HOST:PORT or [IPV6]:PORT, or nothing"),
+    Kind.ADDRESSES: addresses,
+    Kind.ACL: dequoted,
+}

@@ -1,0 +1,61 @@
+"""Changes to a message, as the MTA is asked to make them: values, applied by the shell at the end of the message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from policyd.mail.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeHeader:
+    """Replace the *index*-th field called *name* (from 1); with *value* None, delete it."""
+
+    name: str
+    index: int
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddHeader:
+    """A new field. *index* counts all fields from the top, the MTA's own Received included; None appends."""
+
+    name: str
+    value: str
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRecipient:
+    """One recipient less. *path* as it stood in RCPT."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Hold the message in the MTA's queue."""
+
+    reason: str
+
+
+Edit = ChangeHeader | AddHeader | DeleteRecipient | Quarantine
+
+
+def header_edits(message: Message) -> list[Edit]:
+    """Deletions from the highest number down, then additions from the top down, so that no edit moves another's place.
+
+    The MTA has put a Received field of its own on top, which a milter never
+    sees: only what goes to the very start stands above it.
+    """
+    deletions: list[Edit] = [
+        ChangeHeader(name, number) for name, number in sorted(message.removed, key=lambda place: -place[1])
+    ]
+    additions: list[Edit] = []
+    below = 0  # becomes 1 below the MTA's own Received
+    for index, header in enumerate(message.headers):
+        below = below or (0 if header.added == "at_start" else 1)
+        if header.added:
+            place = None if header.added == "at_end" else index + below
+            additions.append(AddHeader(header.name, header.value, place))
+    return deletions + additions

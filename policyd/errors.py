@@ -1,0 +1,88 @@
+"""Where something is written, and the four exceptions that travel.
+
+`PolicyError` only while a policy is loaded; `Defer` when the world cannot
+answer now; `ExpansionError` when an expansion cannot be evaluated;
+`ForcedFail` when its author wrote ``fail``. Everything DNS or a message can
+say is a value, not an exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A place in a policy: the file as it was named, lines and columns from 1 (column 0: the whole line)."""
+
+    file: str
+    line: int
+    column: int = 0
+    text: str = field(default="", compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    @property
+    def exact(self) -> str:
+        """``file:line:column``, as compilers print it."""
+        return f"{self}:{self.column}" if self.column else str(self)
+
+
+class Severity(Enum):
+    """Whether a problem keeps a policy from loading."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a policy: where, what, and what was expected instead."""
+
+    where: Where
+    message: str
+    expected: str = ""
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        label = "" if self.severity is Severity.ERROR else "warning: "
+        lines = [f"{self.where.exact}: {label}{self.message}"]
+        if self.where.text:
+            lines.append(f"    {self.where.text}")
+            if self.where.column:
+                lines.append("    " + _indent(self.where) + "^")
+        if self.expected:
+            lines.append(f"    {self.expected}")
+        return "\n".join(lines)
+
+
+def _indent(where: Where) -> str:
+    """Blanks up to the column; tabs stay tabs, so that the caret stands under its character."""
+    return "".join("\t" if c == "\t" else " " for c in where.text[: where.column - 1])
+
+
+class PolicyError(Exception):
+    """The policy cannot be loaded. Carries every `Problem` found, in the order of the files."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+    @classmethod
+    def at(cls, where: Where, message: str, expected: str = "") -> PolicyError:
+        """One problem, in one place."""
+        return cls(Problem(where, message, expected))
+
+
+class ExpansionError(Exception):
+    """An expansion, or a condition, cannot be evaluated: a mistake that no retry mends."""
+
+
+class Defer(Exception):  # noqa: N818 - it is a state of the world, not an error
+    """The world cannot answer now: DNS, a store or a lookup failed for a while."""
+
+
+class ForcedFail(Exception):  # noqa: N818 - the policy's author asked for it
+    """The author's own ``fail`` was reached."""

@@ -1,0 +1,405 @@
+"""The grammar of an ACL section: logical lines to compiled ACLs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Flag
+from typing import TYPE_CHECKING
+
+from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError, Where
+from policyd.language.expand import Expression, compile_text, expanded
+from policyd.language.frame import Context
+from policyd.language.registry import Kind, Word, did_you_mean
+from policyd.language.source import BLANKS, Source
+from policyd.language.verdict import MAX_NESTED_ACLS, VERBS, Acl, Outcome, Statement, Step, Verdict, run_acl
+
+if TYPE_CHECKING:
+    from policyd.language.compiler import Compiler
+
+BLANK = r"[ \t\r\n\v\f]*"
+ACL_NAME = re.compile(rf"{BLANK}([A-Za-z][A-Za-z0-9_]*){BLANK}:{BLANK}")
+WORD = re.compile(rf"{BLANK}(!?){BLANK}([A-Za-z][A-Za-z0-9_]*|[^\s=]*){BLANK}")
+VARIABLE = re.compile(rf"(\$?)(acl_[cm][0-9_][A-Za-z0-9_]*)(?={BLANK}=)")
+ARGUMENT = re.compile(rf'{BLANK}(?:"((?:[^"\\]|\\.)*)"?|([^ \t\r\n\v\f]+))', re.DOTALL)
+MAX_ACL_ARGUMENTS = 9
+MAX_INLINE = 100  # computed ACL texts kept compiled
+
+RunAcl = Callable[[Context], Verdict]
+
+
+# -- sections
+
+
+def read_acls(lines: Sequence[Source], compiler: Compiler) -> None:
+    """Read the ACL section of one file. An ACL that an earlier file began is continued."""
+    here: set[str] = set()
+    acl: Acl | None = None
+    body: list[Source] = []
+    for line in lines:
+        header = ACL_NAME.match(line.text)
+        if header is None and acl is None:
+            compiler.report(line.error(0, "missing or malformed ACL name", 'an ACL begins with a line "NAME:"'))
+            acl = Acl("", line.where())
+        elif header is None:
+            body.append(line)
+        else:
+            read_statements(acl, body, compiler)
+            acl, body = _begin(header, line, here, compiler), []
+            rest = line.cut(header.end())
+            if rest.text:
+                body.append(rest)
+    read_statements(acl, body, compiler)
+
+
+def _begin(header: re.Match[str], line: Source, here: set[str], compiler: Compiler) -> Acl:
+    name, where = header[1], line.where(header.start(1))
+    if name in here:
+        compiler.report(PolicyError.at(where, f'there are two ACLs called "{name}" in one file'))
+        return Acl(name, where)
+    here.add(name)
+    return compiler.acls.setdefault(name, Acl(name, where))
+
+
+def read_statements(acl: Acl | None, lines: Sequence[Source], compiler: Compiler) -> None:
+    """Compile *lines* and append them to *acl*. Wrong lines are reported, the others still read."""
+    if acl is None:
+        return
+    compiler.current = acl
+    verb: Source | None = None
+    steps: list[Step] = []
+    for line in lines:
+        try:
+            started, item = _verb(line)
+        except PolicyError as error:
+            compiler.report(error)
+            continue
+        if started is not None:
+            _end(acl, verb, steps)
+            verb, steps = started, []
+        elif verb is None:
+            compiler.report(_unknown_verb(line))
+            continue
+        if item is not None:
+            _add_step(steps, item, (verb or line).text, compiler)
+    _end(acl, verb, steps)
+    compiler.current = None
+
+
+def _end(acl: Acl, verb: Source | None, steps: list[Step]) -> None:
+    if verb is not None:
+        acl.statements.append(Statement(verb.text, verb.where(), tuple(steps)))
+
+
+def _verb(line: Source) -> tuple[Source | None, Source | None]:
+    """The verb that begins this line, if one does, and the item on it, if there is one."""
+    found = WORD.match(line.text)
+    if found is None or found[2] not in VERBS:
+        return None, line
+    if found[1]:
+        raise line.error(found.start(1), f'a verb cannot be negated: "{found[2]}"', "conditions can")
+    rest = line.cut(found.end())
+    verb = line.cut(found.start(2), found.end(2))
+    if rest.text.startswith("="):
+        return None, line
+    return verb, rest if rest.text else None
+
+
+def _unknown_verb(line: Source) -> PolicyError:
+    found = WORD.match(line.text)
+    name = found[2] if found else ""
+    start = found.start(2) if found else 0
+    nearest = did_you_mean(name, list(VERBS)) or "a statement begins with " + ", ".join(sorted(VERBS))
+    return line.error(start, f'unknown ACL verb "{name}"', nearest)
+
+
+def _add_step(steps: list[Step], item: Source, verb: str, compiler: Compiler) -> None:
+    try:
+        steps.append(read_item(item, verb, compiler))
+    except PolicyError as error:
+        compiler.report(error)
+
+
+# -- items
+
+
+def read_item(line: Source, verb: str, compiler: Compiler) -> Step:
+    """One condition or modifier. Raises `PolicyError`."""
+    found = WORD.match(line.text)
+    assert found is not None  # the pattern matches any text
+    negated, name, at = bool(found[1]), found[2], found.start(2)
+    where = line.where(at)
+    if name == "endpass":
+        return _endpass(line, negated, verb, where)
+    if name == "set":
+        return _set(line, found.end(), negated, compiler)
+    special = name in ("message", "log_message", "acl")
+    word = compiler.words.find(Kind.CONDITION, name) or compiler.words.find(Kind.MODIFIER, name)
+    if word is None and not special:
+        raise _unknown_item(line, name, at, compiler)
+    argument = _argument(line, found.end(), name)
+    if negated and (word is None or word.kind is Kind.MODIFIER) and name != "acl":
+        raise line.error(found.start(1), f'negation is not allowed with "{name}"', "only conditions can be negated")
+    if special:
+        return _special(name, argument, negated, where, compiler)
+    assert word is not None
+    return _word_step(word, argument, negated, where, compiler)
+
+
+def _unknown_item(line: Source, name: str, at: int, compiler: Compiler) -> PolicyError:
+    names = compiler.words.names(Kind.CONDITION, Kind.MODIFIER)
+    nearest = did_you_mean(name, [*names, *VERBS, "message", "log_message", "acl", "set", "endpass"])
+    return line.error(at, f'unknown ACL condition or modifier "{name}"', nearest or "a condition or a modifier")
+
+
+def _argument(line: Source, at: int, name: str) -> Source:
+    if not line.text.startswith("=", at):
+        raise line.error(at, f'"=" missing after "{name}"', f"{name} = …")
+    return line.cut(at + 1).strip()
+
+
+def _endpass(line: Source, negated: bool, verb: str, where: Where) -> Step:
+    if negated or verb not in ("accept", "discard"):
+        raise line.error(0, f'"endpass" is not allowed with "{verb}"', "accept and discard allow it")
+    return Step(where, "endpass", _nothing, role="endpass")
+
+
+def _nothing(_: Context) -> None:
+    return None
+
+
+def _set(line: Source, at: int, negated: bool, compiler: Compiler) -> Step:
+    where = line.where(at)
+    found = VARIABLE.match(line.text, at)
+    if negated or found is None:
+        raise line.error(
+            at, 'invalid variable name after "set"', "acl_c or acl_m, then a digit or an underscore: acl_m_name"
+        )
+    if found[1]:
+        compiler.warn(where, f'"set ${found[2]}": the variable is named without its dollar', f"set {found[2]} = …")
+    name = found[2]
+    value = expanded(_argument(line, _skip(line.text, found.end()), f"set {name}"), compiler)
+
+    def run(ctx: Context) -> None:
+        ctx.variables(name)[name] = value(ctx)
+
+    return Step(where, f"set {name}", run)
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at : at + 1] in BLANKS and at < len(text):
+        at += 1
+    return at
+
+
+def _special(name: str, argument: Source, negated: bool, where: Where, compiler: Compiler) -> Step:
+    if name == "acl":
+        return Step(where, f"acl = {argument.text}", nested(argument, compiler), negated=negated)
+    expression = compile_text(argument, compiler)
+    return Step(where, name, _nothing, text=expression.run, role=name)
+
+
+def _word_step(word: Word, argument: Source, negated: bool, where: Where, compiler: Compiler) -> Step:
+    compiler.note(word, where)
+    if word.phases is not None:
+        compiler.require(word.phases, f'{word.kind.value} "{word.name}"', where)
+    getter = word.argument(argument, compiler)
+    run = word.run
+    label = f"{word.name} = {argument.text}"
+    if word.kind is Kind.MODIFIER:
+        return Step(where, label, lambda ctx: run(ctx, getter(ctx)) and None, phases=word.phases)
+
+    def condition(ctx: Context) -> Outcome:
+        answer = run(ctx, getter(ctx))
+        if isinstance(answer, Outcome):
+            return answer
+        return Outcome.OK if answer else Outcome.FAIL
+
+    return Step(where, label, condition, negated=negated, phases=word.phases)
+
+
+# -- calling ACLs
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an ``acl_smtp_…`` option runs: a named ACL, text of its own, or whatever its expansion says."""
+
+    run: RunAcl
+    acl: Acl
+
+    def check(self, phase: Flag, compiler: Compiler) -> None:
+        """Report what cannot be used in *phase*, here and in every ACL called from here by name."""
+        check(self.acl, phase, compiler, set())
+
+
+def check(acl: Acl, phase: Flag, compiler: Compiler, seen: set[int]) -> None:
+    """Walk an ACL and the ones it calls. Each mistake is reported once, whatever leads to it."""
+    if id(acl) in seen:
+        return
+    seen.add(id(acl))
+    for phases, what, where in acl.requirements:
+        if not phases & phase:
+            allowed = ", ".join(str(member.name).lower() for member in phases)
+            compiler.report_once(
+                PolicyError.at(where, f"{what} cannot be used in the {_name(phase)} ACL", f"allowed in: {allowed}")
+            )
+    for name, where in acl.calls:
+        called = compiler.acls.get(name)
+        if called is None:
+            compiler.report_once(
+                PolicyError.at(where, f'there is no ACL named "{name}"', did_you_mean(name, list(compiler.acls)))
+            )
+        else:
+            check(called, phase, compiler, seen)
+
+
+def _name(phase: Flag) -> str:
+    return str(phase.name).lower()
+
+
+def entry(source: Source, compiler: Compiler) -> Entry:
+    """Compile the value of an ``acl_smtp_…`` option. Empty text is an ACL without statements: it denies."""
+    acl = Acl("", source.where())
+    previous, compiler.current = compiler.current, acl
+    try:
+        return Entry(_finder(compile_text(source, compiler), source, acl, compiler), acl)
+    finally:
+        compiler.current = previous
+
+
+def _finder(name: Expression, source: Source, caller: Acl, compiler: Compiler) -> RunAcl:
+    """The closure that finds the ACL and runs it."""
+    if name.constant is not None:
+        return _found(name.constant.lstrip(BLANKS), source, caller, compiler)
+    inline: dict[str, RunAcl] = {}
+
+    def run(ctx: Context) -> Verdict:
+        text = name.run(ctx).lstrip(BLANKS)
+        if text not in inline:
+            if len(inline) >= MAX_INLINE:
+                inline.clear()
+            inline[text] = _found_now(text, source, compiler)
+        frame = ctx.frame
+        saved, frame.guarded = frame.guarded, True
+        try:
+            return inline[text](ctx)
+        finally:
+            frame.guarded = saved
+
+    return run
+
+
+def _found(text: str, source: Source, caller: Acl, compiler: Compiler) -> RunAcl:
+    """What a constant names: an ACL, a file, or statements."""
+    if text.startswith("/"):
+        return _from_file(text, compiler)
+    if re.fullmatch(r"[A-Za-z0-9_.-]+", text) and text not in VERBS:
+        caller.calls.append((text, source.where()))
+        return lambda ctx: run_acl(compiler.acls[text], ctx)
+    inline = Acl("", source.where())
+    read_statements(inline, list(_lines(text, source)), compiler)
+    caller.requirements += inline.requirements
+    caller.calls += inline.calls
+    return lambda ctx: run_acl(inline, ctx)
+
+
+def _found_now(text: str, source: Source, compiler: Compiler) -> RunAcl:
+    """The same while mail flows: a name that does not exist, or wrong text, is an error then."""
+    acl = compiler.acls.get(text)
+    if acl is not None:
+        return lambda ctx: run_acl(acl, ctx)
+    fresh = compiler.fresh()
+    run = _found(text, source, Acl("", source.where()), fresh) if not re.fullmatch(r"\w+", text) else None
+    if run is None or fresh.problems:
+        detail = f": {fresh.problems[0].message}" if fresh.problems else ""
+        raise ExpansionError(f'there is no ACL named "{text}"{detail}')
+    return run
+
+
+def _from_file(path: str, compiler: Compiler) -> RunAcl:
+    last: list[tuple[str, Acl]] = []
+
+    def run(ctx: Context) -> Verdict:
+        text = ctx.read_file(path)
+        if not last or last[0][0] is not text:
+            acl, fresh = Acl(path, Where(path, 1)), compiler.fresh()
+            read_statements(acl, list(_lines(text, Source.of(text, path, 1))), fresh)
+            if fresh.problems:
+                raise ExpansionError(f"error in ACL: {fresh.problems[0]}")
+            last[:] = [(text, acl)]
+        frame = ctx.frame
+        saved, frame.guarded = frame.guarded, True
+        try:
+            return run_acl(last[0][1], ctx)
+        finally:
+            frame.guarded = saved
+
+    return run
+
+
+def _lines(text: str, source: Source) -> Iterator[Source]:
+    """The logical lines of an ACL that is written as one text: continuations and comments, but no macros."""
+    pending = ""
+    for number, line in enumerate(text.split("\n")):
+        if line.lstrip(BLANKS).startswith("#"):
+            continue
+        pending += line.lstrip(BLANKS) if pending else line
+        pending = pending.rstrip(BLANKS)
+        if pending.endswith("\\") and line.strip(BLANKS):
+            pending = pending[:-1]
+            continue
+        if pending.strip(BLANKS):
+            where = source.where()
+            yield Source.of(pending, where.file, where.line + (number if "\n" in source.text else 0))
+        pending = ""
+    if pending.strip(BLANKS):
+        yield Source.of(pending, source.where().file, source.where().line)
+
+
+def nested(source: Source, compiler: Compiler) -> Callable[[Context], Outcome]:
+    """``acl = NAME argument …``: the other ACL's outcome; its messages stay behind for this statement."""
+    parts = [compile_text(part, compiler) for part in _arguments(source)]
+    if not parts:
+        raise source.error(0, "an ACL name is missing", "acl = NAME")
+    caller = compiler.current or Acl("", source.where())
+    run = _finder(parts[0], source, caller, compiler)
+    arguments = [part.run for part in parts[1:]]
+
+    def condition(ctx: Context) -> Outcome:
+        try:
+            values = tuple([argument(ctx) for argument in arguments])
+            return call(run, values, ctx).outcome
+        except ForcedFail as error:
+            raise ExpansionError(f'failed to expand ACL string "{source.text}": {error}') from None
+        except Defer as error:
+            raise Defer(f'failed to expand ACL string "{source.text}": {error}') from None
+
+    return condition
+
+
+def call(run: RunAcl, arguments: tuple[str, ...], ctx: Context) -> Verdict:
+    """Run an ACL inside another, with its own ``$acl_arg1`` …"""
+    frame = ctx.frame
+    if frame.acls >= MAX_NESTED_ACLS:
+        raise ExpansionError("ACL nested too deep: possible loop")
+    saved = frame.arguments
+    frame.arguments, frame.acls = arguments, frame.acls + 1
+    try:
+        verdict = run(ctx)
+    finally:
+        frame.arguments, frame.acls = saved, frame.acls - 1
+    frame.user_message, frame.log_message = verdict.text, verdict.log
+    return verdict
+
+
+def _arguments(source: Source) -> Iterator[Source]:
+    """The blank-separated words; double quotes group."""
+    found = ARGUMENT.match(source.text)
+    count = 0
+    while found is not None and count <= MAX_ACL_ARGUMENTS:
+        group = 1 if found[1] is not None else 2
+        yield source.cut(found.start(group), found.end(group))
+        count += 1
+        found = ARGUMENT.match(source.text, found.end())

@@ -1,0 +1,76 @@
+"""The state of one load: the vocabulary, the named lists, the ACLs, and every problem found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Flag
+from typing import TYPE_CHECKING
+
+from policyd.errors import PolicyError, Problem, Severity, Where
+from policyd.language.lists import NamedList
+from policyd.language.registry import VOCABULARY, Kind, Vocabulary, Word, did_you_mean
+
+if TYPE_CHECKING:
+    from policyd.language.acl import Entry
+    from policyd.language.source import Source
+    from policyd.language.verdict import Acl
+
+
+@dataclass(slots=True)
+class Compiler:
+    """Collects definitions while files are read; `finish` resolves what refers to what."""
+
+    words: Vocabulary = VOCABULARY
+    problems: list[Problem] = field(default_factory=list)
+    acls: dict[str, Acl] = field(default_factory=dict)
+    lists: dict[tuple[str, str], NamedList] = field(default_factory=dict)
+    list_references: list[tuple[str, str, Where]] = field(default_factory=list)
+    used: set[Word] = field(default_factory=set)
+    current: Acl | None = None  # the ACL being compiled
+
+    def report(self, problem: PolicyError | Problem) -> None:
+        """Remember what is wrong and go on."""
+        self.problems += problem.problems if isinstance(problem, PolicyError) else (problem,)
+
+    def report_once(self, problem: PolicyError) -> None:
+        """Remember what is wrong, unless the same was said of the same place."""
+        said = {(known.where, known.message) for known in self.problems}
+        self.problems += [new for new in problem.problems if (new.where, new.message) not in said]
+
+    def require(self, phases: Flag, what: str, where: Where) -> None:
+        """*what* may stand only in *phases*: checked by `finish` for every phase that leads to the current ACL."""
+        if self.current is not None:
+            self.current.requirements.append((phases, what, where))
+
+    def fresh(self) -> Compiler:
+        """The same definitions, with problems of its own: for text that is compiled while mail flows."""
+        return Compiler(words=self.words, acls=self.acls, lists=self.lists)
+
+    def warn(self, where: Where, message: str, expected: str = "") -> None:
+        """Remember what is suspicious."""
+        self.report(Problem(where, message, expected, Severity.WARNING))
+
+    def note(self, word: Word, where: Where) -> None:
+        """*word* is used at *where*: a policy is charged only for what it uses."""
+        self.used.add(word)
+
+    def unknown(self, where: Where, message: str, name: str, *kinds: Kind) -> PolicyError:
+        """A word that does not exist, with the nearest one that does."""
+        return PolicyError.at(where, message, self.words.nearest(name, *kinds))
+
+    def define_list(self, kind: str, name: str, source: Source, cached: bool = False) -> None:
+        """Define named list *name* of *kind*; a later definition replaces an earlier one."""
+        try:
+            self.lists[kind, name] = NamedList.compile(kind, name, source, cached, self)
+        except PolicyError as error:
+            self.report(error)
+
+    def finish(self, entries: Mapping[Flag, Entry]) -> None:
+        """Check every reference, and every word against the phases in which its ACL can run."""
+        for kind, name, where in self.list_references:
+            if (kind, name) not in self.lists:
+                names = [known for of, known in self.lists if of == kind]
+                self.report(PolicyError.at(where, f'unknown named {kind} list "+{name}"', did_you_mean(name, names)))
+        for phase, entry in entries.items():
+            entry.check(phase, self)

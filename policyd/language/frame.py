@@ -1,0 +1,60 @@
+"""What the language needs from the world while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
+from enum import Flag
+from typing import Protocol
+
+
+@dataclass(slots=True)
+class Frame:
+    """What conditions, items and nested ACLs leave behind for the text after them."""
+
+    captures: tuple[str, ...] = ()  # $0, $1 …
+    value: str = ""  # $value
+    item: str = ""  # $item
+    arguments: tuple[str, ...] = ()  # $acl_arg1 …
+    verify_message: str = ""  # $acl_verify_message
+    user_message: str | None = None  # a text for the client that a condition produced
+    log_message: str | None = None  # and one for the log
+    details: bool = False  # whether a deferral shows its message to the client
+    acls: int = 0  # how deep ACLs are nested now
+    guarded: bool = False  # an ACL found by a name that was computed: nobody has checked its words for this phase
+    left: dict[str, str] = field(default_factory=dict)  # $domain_data … by name; cleared when an ACL ends
+
+
+Trace = Callable[[str], None]
+
+
+class Context(Protocol):
+    """The language's view of a transaction."""
+
+    frame: Frame
+
+    @property
+    def phase(self) -> Flag:
+        """The phase whose ACL runs now."""
+
+    @property
+    def trace(self) -> Trace | None:
+        """Told every statement and condition with its result, when somebody asked."""
+
+    def variables(self, name: str) -> MutableMapping[str, str]:
+        """The scope that holds ``$acl_c…`` or ``$acl_m…`` variable *name*."""
+
+    def log(self, text: str) -> None:
+        """A line for the main log."""
+
+    def complain(self, text: str) -> None:
+        """A line about the policy itself: what Exim writes to its panic log."""
+
+    def warn(self, user_message: str | None, log_message: str | None) -> None:
+        """What a ``warn`` statement whose conditions held does with its messages."""
+
+    def read_file(self, path: str) -> str:
+        """The text of a file a policy names; the same object until the file changes. Raises `Defer`."""
+
+    def expired(self) -> bool:
+        """Whether the time for this phase is over."""

@@ -1,0 +1,254 @@
+"""The ACL engine: statements in, a verdict out.
+
+What a verb makes of its conditions is the table `VERBS`; the rest follows
+Exim's rules about which messages belong to which outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, Flag
+
+from policyd.errors import Defer, ExpansionError, ForcedFail, Where
+from policyd.language.frame import Context
+
+MAX_NESTED_ACLS = 20
+
+
+class Outcome(Enum):
+    """What a condition, a statement or an ACL comes to."""
+
+    OK = "ok"
+    FAIL = "fail"
+    DROP = "drop"
+    DISCARD = "discard"
+    DEFER = "defer"
+    ERROR = "error"
+
+
+class Ending(Enum):
+    """What a verb makes of an outcome, where that is not an outcome itself."""
+
+    NEXT = "next"  # go on with the next statement
+    SAME = "same"  # the ACL ends with what the conditions came to
+    PASS = "pass"  # SAME after ``endpass``, otherwise NEXT
+
+
+OK, FAIL, DROP, DISCARD, DEFER, ERROR = Outcome
+NEXT, SAME, PASS = Ending
+
+VERBS: dict[str, dict[Outcome, Outcome | Ending]] = {
+    "accept": {OK: OK, FAIL: PASS, DROP: PASS, DISCARD: DISCARD, DEFER: SAME, ERROR: SAME},
+    "discard": {OK: DISCARD, FAIL: PASS, DROP: PASS, DISCARD: DISCARD, DEFER: SAME, ERROR: SAME},
+    "deny": {OK: FAIL, FAIL: NEXT, DROP: NEXT, DISCARD: ERROR, DEFER: SAME, ERROR: SAME},
+    "drop": {OK: DROP, FAIL: NEXT, DROP: NEXT, DISCARD: ERROR, DEFER: SAME, ERROR: SAME},
+    "defer": {OK: DEFER, FAIL: NEXT, DROP: NEXT, DISCARD: ERROR, DEFER: SAME, ERROR: SAME},
+    "require": {OK: NEXT, FAIL: SAME, DROP: SAME, DISCARD: ERROR, DEFER: SAME, ERROR: SAME},
+    "warn": {OK: NEXT, FAIL: NEXT, DROP: NEXT, DISCARD: ERROR, DEFER: NEXT, ERROR: SAME},
+}
+"""verb: (outcome of the conditions: how the ACL goes on)."""
+
+SPEAKS: dict[str, frozenset[Outcome]] = {
+    "accept": frozenset({OK, FAIL, DROP}),
+    "discard": frozenset({OK, FAIL, DROP}),
+    "deny": frozenset({OK}),
+    "drop": frozenset({OK}),
+    "defer": frozenset({OK}),
+    "require": frozenset({FAIL, DROP}),
+    "warn": frozenset({OK}),
+}
+"""verb: the outcomes to which its ``message`` and ``log_message`` belong."""
+
+NEGATED = {OK: FAIL, FAIL: OK, DROP: OK}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an ACL ended. *text* is for the client, *log* for the log; *where* is the statement that decided.
+
+    *details*: a deferral may show its text to the client.
+    """
+
+    outcome: Outcome
+    text: str | None = None
+    log: str | None = None
+    where: Where | None = None
+    details: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One condition or modifier. *run* answers None when it is a modifier.
+
+    *role* marks the four that only the statement understands: ``message``,
+    ``log_message`` (*run* then yields the text) and ``endpass``.
+    """
+
+    where: Where
+    label: str
+    run: Callable[[Context], Outcome | None]
+    text: Callable[[Context], str] | None = None
+    role: str = ""
+    negated: bool = False
+    phases: Flag | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A verb with its steps."""
+
+    verb: str
+    where: Where
+    steps: tuple[Step, ...]
+
+
+@dataclass(slots=True)
+class Acl:
+    """An ACL, while it is loaded and ever after.
+
+    *requirements*: what only some phases allow; *calls*: the ACLs it names.
+    """
+
+    name: str
+    where: Where
+    statements: list[Statement] = field(default_factory=list)
+    requirements: list[tuple[Flag, str, Where]] = field(default_factory=list)
+    calls: list[tuple[str, Where]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Messages:
+    """The ``message`` and ``log_message`` met so far in one statement; the last of each counts."""
+
+    message: Step | None = None
+    log_message: Step | None = None
+    endpass: bool = False
+
+
+def run_acl(acl: Acl, ctx: Context) -> Verdict:
+    """The first statement that ends the ACL decides; running off the end is a denial."""
+    frame = ctx.frame
+    for statement in acl.statements:
+        frame.user_message = frame.log_message = None
+        frame.details = False
+        verdict = run_statement(statement, ctx)
+        if verdict is not None:
+            return verdict
+    frame.user_message = frame.log_message = None
+    return Verdict(FAIL, where=acl.where)
+
+
+def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
+    """The verdict, when this statement ends the ACL."""
+    messages = _Messages()
+    outcome = _conditions(statement, ctx, messages)
+    if outcome in SPEAKS[statement.verb]:
+        _speak(statement.verb, outcome, messages, ctx)
+    if ctx.trace:
+        ctx.trace(f"{statement.where} {statement.verb}: {outcome.value}")
+    ending = VERBS[statement.verb][outcome]
+    if ending is PASS:
+        ending = SAME if messages.endpass else NEXT
+    if ending is NEXT:
+        _go_on(statement, outcome, ctx)
+        return None
+    final = outcome if ending is SAME else ending
+    frame = ctx.frame
+    if statement.verb == "defer" and outcome is OK:
+        frame.details = True
+    if final is ERROR and outcome is DISCARD:
+        frame.log_message = f'nested ACL returned "discard" for "{statement.verb}": only accept and discard allow it'
+    assert isinstance(final, Outcome)
+    return Verdict(final, frame.user_message, frame.log_message, statement.where, frame.details)
+
+
+def _conditions(statement: Statement, ctx: Context, messages: _Messages) -> Outcome:
+    """Run the steps up to the first that is not true."""
+    for step in statement.steps:
+        if step.role:
+            _remember(step, messages)
+            continue
+        outcome = _outcome(step, ctx)
+        if ctx.trace:
+            ctx.trace(f"{step.where}   {step.label}{'' if outcome is None else ': ' + outcome.value}")
+        if outcome is not None and outcome is not OK:
+            return outcome
+    return OK
+
+
+def _remember(step: Step, messages: _Messages) -> None:
+    if step.role == "endpass":
+        messages.endpass = True
+    elif step.role == "message":
+        messages.message = step
+    else:
+        messages.log_message = step
+
+
+def _outcome(step: Step, ctx: Context) -> Outcome | None:
+    """What a step comes to; the three exceptions of an evaluation end here."""
+    if ctx.frame.guarded and step.phases is not None and not ctx.phase & step.phases:
+        return _fault(ctx, ERROR, f"cannot use {step.label} in the {str(ctx.phase.name).lower()} ACL")
+    if ctx.expired():
+        return _fault(ctx, DEFER, "the time for this phase is over")
+    try:
+        outcome = step.run(ctx)
+    except ForcedFail:
+        return None  # the item vanishes, negated or not
+    except Defer as error:
+        return _fault(ctx, DEFER, str(error))
+    except ExpansionError as error:
+        return _fault(ctx, ERROR, str(error))
+    if step.negated and outcome is not None:
+        return NEGATED.get(outcome, outcome)
+    return outcome
+
+
+def _fault(ctx: Context, outcome: Outcome, reason: str) -> Outcome:
+    ctx.frame.log_message = reason
+    return outcome
+
+
+def _speak(verb: str, outcome: Outcome, messages: _Messages, ctx: Context) -> None:
+    """Expand the statement's own messages, now that its outcome is known."""
+    frame = ctx.frame
+    old_user, old_log = frame.user_message, frame.log_message or frame.user_message
+    if verb == "warn" or (outcome is OK and verb in ("accept", "discard")):
+        frame.user_message = frame.log_message = None
+    if messages.message and not (messages.endpass and outcome is OK):
+        frame.verify_message = old_user or ""
+        frame.user_message = _expanded(messages.message, ctx) or frame.user_message
+    if messages.log_message:
+        frame.verify_message = old_log or ""
+        text = _expanded(messages.log_message, ctx)
+        if text:
+            frame.log_message = f"{text}: {frame.log_message}" if frame.log_message else text
+    if frame.log_message is None:
+        frame.log_message = frame.user_message
+    frame.verify_message = ""
+
+
+def _expanded(step: Step, ctx: Context) -> str:
+    """A message's text; one that cannot be expanded is reported and counts as absent."""
+    assert step.text is not None
+    try:
+        return step.text(ctx)
+    except ForcedFail:
+        return ""
+    except (ExpansionError, Defer) as error:
+        ctx.complain(f"{step.where}: failed to expand ACL message: {error}")
+        return ""
+
+
+def _go_on(statement: Statement, outcome: Outcome, ctx: Context) -> None:
+    """What a ``warn`` leaves behind before the next statement."""
+    if statement.verb != "warn":
+        return
+    frame = ctx.frame
+    if outcome is OK:
+        ctx.warn(frame.user_message, frame.log_message)
+    elif outcome is DEFER:
+        reason = f": {frame.log_message}" if frame.log_message else ""
+        ctx.warn(None, f'ACL "warn" statement skipped ({statement.where}): condition test deferred{reason}')
+    frame.user_message = frame.log_message = None

@@ -1,0 +1,38 @@
+"""Envelope addresses: RFC 5321 paths, taken apart.
+
+All text is one character per octet (latin-1): the language works on octets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An envelope address without its angle brackets; empty is the null sender."""
+
+    text: str = ""
+
+    @classmethod
+    def parse(cls, path: str) -> Address:
+        """From the argument of MAIL or RCPT: ``<a@b>``, ``a@b``, ``<@relay:a@b>``. Never raises."""
+        text = path.strip(" \t\r\n")
+        if text.startswith("<"):
+            text = text[1:]
+            text = text.removesuffix(">")
+        if text.startswith("@") and ":" in text:  # a source route, RFC 5321 appendix C: ignored
+            text = text.partition(":")[2]
+        return cls(text)
+
+    @property
+    def local_part(self) -> str:
+        """What stands before the last ``@``, or all of it."""
+        local, at, _ = self.text.rpartition("@")
+        return local if at else self.text
+
+    @property
+    def domain(self) -> str:
+        """What stands after the last ``@``, as written; empty when there is none."""
+        _, at, domain = self.text.rpartition("@")
+        return domain if at else ""

@@ -1,0 +1,115 @@
+"""A message as it arrives: its header fields, and how many octets and lines it has. The body is not kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from policyd.mail.octets import lower
+
+MAX_HEADER_TEXT = 65536  # octets that $h_name: yields at most
+_ADDRESSES = ("from", "sender", "reply-to", "to", "cc", "bcc")
+ADDRESS_HEADERS = frozenset([*_ADDRESSES, *[f"resent-{name}" for name in _ADDRESSES]])
+"""Fields that hold address lists: several of one name are joined with a comma."""
+
+POSITIONS = ("at_start", "after_received", "at_start_rfc", "at_end")
+BLANKS = " \t\r\n\v\f"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Header:
+    """One header field. *value* is everything after the colon, folding newlines included, without the last one.
+
+    *number* counts the sender's own fields of one name from 1; *added* is the
+    position at which an ACL put one of its own.
+    """
+
+    name: str
+    value: str
+    number: int = 0
+    added: str = ""
+
+    @property
+    def text(self) -> str:
+        """The value without the blanks around it."""
+        return self.value.strip(BLANKS)
+
+
+@dataclass(slots=True)
+class Message:
+    """What has arrived so far, and what ACLs have added and removed."""
+
+    headers: list[Header] = field(default_factory=list)
+    removed: list[tuple[str, int]] = field(default_factory=list)  # (name, number from 1) of the sender's own fields
+    size: int = 0  # octets, line ends counted as CRLF
+    body_lines: int = 0
+    complete: bool = False
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    def receive(self, name: str, value: str) -> None:
+        """The next header field of the sender's."""
+        number = self._numbers[lower(name)] = self._numbers.get(lower(name), 0) + 1
+        self.headers.append(Header(name, value, number))
+        self.size += len(name) + 1 + len(value) + value.count("\n") + 2
+
+    def body(self, chunk: bytes) -> None:
+        """The next part of the body."""
+        self.size += len(chunk)
+        self.body_lines += chunk.count(b"\n")
+
+    def find(self, name: str) -> list[Header]:
+        """Every field of this name, in any case, in the order of the message."""
+        wanted = lower(name)
+        return [header for header in self.headers if lower(header.name) == wanted]
+
+    def remove(self, name: str) -> None:
+        """Every field of this name."""
+        found = self.find(name)
+        self.removed += [(header.name, header.number) for header in found if header.number]
+        self.headers = [header for header in self.headers if header not in found]
+
+    def add(self, name: str, value: str, position: str) -> None:
+        """A field of an ACL's, at one of `POSITIONS`."""
+        self.headers.insert(self._index(position), Header(name, value, added=position))
+
+    def _index(self, position: str) -> int:
+        if position == "at_start":
+            return 0
+        if position == "at_end":
+            return len(self.headers)
+        index = 0
+        while index < len(self.headers) and self.headers[index].added == "at_start":
+            index += 1
+        while index < len(self.headers) and _is_trace(self.headers[index], position):
+            index += 1
+        return index
+
+
+def _is_trace(header: Header, position: str) -> bool:
+    """Whether a field at *position* goes below this one."""
+    name = lower(header.name)
+    return name == "received" or (position == "at_start_rfc" and name.startswith("resent-"))
+
+
+def added_lines(text: str) -> list[tuple[str, str]]:
+    """The header lines in an ``add_header`` text, each with its position; lines without a name get one."""
+    lines: list[str] = []
+    for line in text.strip("\n").split("\n"):
+        if lines and line[:1] in (" ", "\t"):
+            lines[-1] += "\n" + line
+        else:
+            lines.append(line)
+    return [_placed(line) for line in lines if line]
+
+
+def _placed(line: str) -> tuple[str, str]:
+    for position in POSITIONS:
+        if lower(line).startswith(f":{position}:"):
+            return position, _named(line[len(position) + 2 :].lstrip(BLANKS))
+    return "at_end", _named(line)
+
+
+def _named(line: str) -> str:
+    name = line.partition(":")[0]
+    if ":" in line and name and all("!" <= c <= "~" for c in name):
+        return line
+    return f"X-ACL-Warn: {line}"

@@ -1,0 +1,70 @@
+"""What a loaded configuration is: its phases, settings and compiled ACLs, frozen and swapped as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from policyd.errors import Problem
+    from policyd.language.frame import Context
+    from policyd.language.verdict import Acl, Verdict
+    from policyd.settings import Settings
+
+
+class Phase(Flag):
+    """The moments of an SMTP session at which an ACL runs. The name is that of the ``acl_smtp_…`` option."""
+
+    CONNECT = auto()
+    HELO = auto()
+    MAIL = auto()
+    RCPT = auto()
+    PREDATA = auto()
+    DATA = auto()
+    QUIT = auto()
+    NOTQUIT = auto()
+
+
+ANY = ~Phase(0)
+AFTER_MAIL = Phase.MAIL | Phase.RCPT | Phase.PREDATA | Phase.DATA
+"""Exim's "message ACLs": where there is a message to add a header to."""
+SENDER_KNOWN = AFTER_MAIL | Phase.NOTQUIT
+
+RunAcl = Callable[["Context"], "Verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A configuration as text, as it was read once.
+
+    *roots* are the configurations in turn, each a sequence of files; *texts* the
+    text of every file, included ones too, one character per octet; *faults* what
+    kept a file from being read (errno and its text); *macros* what was defined
+    before the first line.
+    """
+
+    roots: tuple[tuple[str, ...], ...]
+    texts: Mapping[str, str]
+    faults: Mapping[str, tuple[int, str]]
+    macros: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A compiled configuration.
+
+    *phases* holds what runs at each phase that has an ACL; *acls* every named
+    ACL, for listings. *snapshot* is the text it was compiled from: a worker
+    compiles the very same text after a reload. *expansion* compiles a text of
+    somebody else's as if it stood at the end of the configuration, macros
+    replaced; it raises `PolicyError`.
+    """
+
+    settings: Settings
+    phases: Mapping[Phase, RunAcl]
+    acls: Mapping[str, Acl]
+    warnings: tuple[Problem, ...]
+    snapshot: Snapshot
+    expansion: Callable[[str], Callable[[Context], str]]

@@ -1,0 +1,154 @@
+"""The SMTP client: conditions and variables about its address, name, TLS and authentication."""
+
+from __future__ import annotations
+
+from policyd.language.lists import Matcher, listed
+from policyd.language.registry import condition, variable
+from policyd.policy import ANY, Phase
+from policyd.transaction import Transaction, full_host
+
+AFTER_HELO = ANY & ~(Phase.CONNECT | Phase.HELO)
+AFTER_CONNECT = ANY & ~Phase.CONNECT
+
+
+@condition("hosts", argument=listed("host"))
+def _hosts(tx: Transaction, matches: Matcher) -> bool:
+    """Whether the client is in a host list; ``$host_data`` is what the list left behind."""
+    value = matches(tx, tx.connection.client.address)
+    if value is not None:
+        tx.connection.facts["host_data"] = value
+    return value is not None
+
+
+@condition("authenticated", argument=listed("string"), phases=AFTER_HELO)
+def _authenticated(tx: Transaction, matches: Matcher) -> bool:
+    """Whether the client has authenticated, by a mechanism in the list."""
+    mechanism = _macro(tx, "auth_type")
+    return bool(mechanism) and matches(tx, mechanism) is not None
+
+
+@condition("encrypted", argument=listed("string"), phases=AFTER_CONNECT)
+def _encrypted(tx: Transaction, matches: Matcher) -> bool:
+    """Whether the connection is encrypted, by a cipher in the list."""
+    cipher = _macro(tx, "cipher")
+    if not cipher:
+        return False
+    return matches(tx, cipher) is not None or matches(tx, _tls_in_cipher(tx)) is not None
+
+
+def _macro(tx: Transaction, name: str) -> str:
+    return tx.connection.macros.get(name, "")
+
+
+@variable("sender_host_address")
+def _sender_host_address(tx: Transaction) -> str:
+    """The client's address."""
+    return str(tx.connection.client.address or "")
+
+
+@variable("sender_host_port")
+def _sender_host_port(tx: Transaction) -> str:
+    """The client's port; 0 when the MTA does not tell."""
+    return str(tx.connection.client.port) if tx.connection.client.address else ""
+
+
+@variable("sender_host_name")
+def _sender_host_name(tx: Transaction) -> str:
+    """The client's name, as the MTA has verified it; empty when it has none."""
+    return tx.connection.client.name
+
+
+@variable("host_data")
+def _host_data(tx: Transaction) -> str:
+    """What the list of the last ``hosts`` that matched left behind; it lasts as long as the connection."""
+    value: str = tx.connection.facts.get("host_data", "")
+    return value
+
+
+@variable("sender_helo_name")
+def _sender_helo_name(tx: Transaction) -> str:
+    """The name in HELO or EHLO."""
+    return tx.connection.helo
+
+
+@variable("sender_fullhost")
+def _sender_fullhost(tx: Transaction) -> str:
+    """Name, HELO name and address of the client, as in the log."""
+    return full_host(tx)
+
+
+@variable("sender_rcvhost")
+def _sender_rcvhost(tx: Transaction) -> str:
+    """Name, address and HELO name of the client, as in a Received: field."""
+    client, helo = tx.connection.client, tx.connection.helo
+    if client.address is None:
+        return ""
+    shown = f" helo={helo}" if helo not in ("", client.name, f"[{client.address}]") else ""
+    if client.name:
+        return f"{client.name} ([{client.address}]{shown})"
+    return f"[{client.address}]" + (f" ({shown[1:]})" if shown else "")
+
+
+def _interface(address_name: str, port_name: str) -> None:
+    def address(tx: Transaction) -> str:
+        return tx.connection.client.local_address
+
+    def port(tx: Transaction) -> str:
+        client = tx.connection.client
+        return str(client.local_port) if client.local_address else ""
+
+    address.__doc__ = "The server's address that the client connected to."
+    port.__doc__ = "The server's port that the client connected to."
+    variable(address_name)(address)
+    variable(port_name)(port)
+
+
+_interface("interface_address", "interface_port")
+_interface("received_ip_address", "received_port")
+
+
+@variable("authenticated_id")
+def _authenticated_id(tx: Transaction) -> str:
+    """The identity that authenticated."""
+    return _macro(tx, "auth_authen")
+
+
+@variable("authenticated_sender")
+def _authenticated_sender(tx: Transaction) -> str:
+    """The sender that the AUTH= parameter of MAIL gave."""
+    return _macro(tx, "auth_author")
+
+
+@variable("sender_host_authenticated")
+def _sender_host_authenticated(tx: Transaction) -> str:
+    """The mechanism by which the client authenticated; empty when it has not."""
+    return _macro(tx, "auth_type")
+
+
+def _tls(name: str, macro: str, what: str) -> None:
+    def run(tx: Transaction) -> str:
+        return _macro(tx, macro)
+
+    run.__doc__ = what
+    variable(f"tls_in_{name}")(run)
+    variable(f"tls_{name}")(run)
+
+
+_tls("bits", "cipher_bits", "How many bits the key of the connection's cipher has.")
+_tls("peerdn", "cert_subject", "The subject of the client's certificate.")
+
+
+@variable("tls_in_cipher")
+def _tls_in_cipher(tx: Transaction) -> str:
+    """Protocol, cipher and key size, ``TLS1.3:NAME:256``; empty without TLS."""
+    parts = [_macro(tx, name) for name in ("tls_version", "cipher", "cipher_bits")]
+    return ":".join(parts) if parts[1] else ""
+
+
+variable("tls_cipher")(_tls_in_cipher)
+
+
+@variable("tls_in_ver")
+def _tls_in_ver(tx: Transaction) -> str:
+    """The version of TLS; empty without it."""
+    return _macro(tx, "tls_version")

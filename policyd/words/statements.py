@@ -1,0 +1,149 @@
+"""The modifiers of an ACL that act, and the ``condition`` condition."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from policyd.errors import Defer, ExpansionError
+from policyd.language.compiler import Compiler
+from policyd.language.expand import Getter, compile_text, expanded, parsed
+from policyd.language.lists import cut
+from policyd.language.registry import Kind, Word, condition, modifier
+from policyd.language.source import Source
+from policyd.mail.octets import lower, printable
+from policyd.policy import AFTER_MAIL, ANY, Phase
+from policyd.transaction import Transaction
+from policyd.words.comparisons import truth
+
+LOGS = ("main", "reject", "panic")
+LOGWRITE = re.compile(r":([a-z, ]*):[ \t]*(.*)", re.DOTALL)
+TIME = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+UNITS = (604800, 86400, 3600, 60, 1)
+
+
+# -- condition
+
+
+@condition("condition", argument=expanded)
+def _condition(_: Transaction, text: str) -> bool:
+    """True for yes, true and numbers but zero; false for no, false, zero and nothing; anything else defers."""
+    answer = truth(text)
+    if answer is None:
+        raise Defer(f'invalid "condition" value "{text}"')
+    return answer
+
+
+# -- the log
+
+
+@modifier("logwrite", argument=expanded)
+def _logwrite(tx: Transaction, text: str) -> None:
+    """Write a line to the log, now; ``:main,reject,panic:`` in front says to which."""
+    found = LOGWRITE.fullmatch(text)
+    targets = [name.strip() for name in found[1].split(",")] if found else ["main"]
+    line = found[2] if found else text
+    unknown = [name for name in targets if name not in LOGS]
+    if unknown:
+        tx.complain(f'unknown log name "{unknown[0]}" in "logwrite"')
+        targets = ["main"]
+    for target in targets:
+        tx.services.log.write(target, printable(line))
+
+
+def log_names(text: str) -> tuple[str, ...]:
+    """The items of a ``log_reject_target`` list; empty text means no log at all."""
+    names = tuple(item for _, item in cut(text) if item)
+    for name in names:
+        if name not in LOGS:
+            raise ValueError(f'unknown log name "{name}": main, reject and panic exist')
+    return names
+
+
+@modifier("log_reject_target", argument=parsed(log_names))
+def _log_reject_target(tx: Transaction, names: tuple[str, ...]) -> None:
+    """Which logs a refusal by this ACL goes to: a list of main, reject and panic, or nothing."""
+    tx.reject_targets = names
+
+
+# -- headers
+
+
+@modifier("add_header", argument=expanded, phases=AFTER_MAIL)
+def _add_header(tx: Transaction, text: str) -> None:
+    """Add header lines to the message; ``:at_start:``, ``:after_received:`` or ``:at_start_rfc:`` says where."""
+    tx.add_headers(text)
+
+
+@modifier("remove_header", argument=expanded, phases=AFTER_MAIL)
+def _remove_header(tx: Transaction, text: str) -> None:
+    """Remove all header fields with the names in a colon-separated list."""
+    tx.removed_headers += [item for _, item in cut(text) if item]
+
+
+# -- time
+
+
+def seconds(text: str) -> float:
+    """An Exim time such as ``1m30s``, in seconds. Raises ValueError."""
+    found = TIME.fullmatch(text)
+    if not text or found is None:
+        raise ValueError(f'"{text}" is not a time value: digits with one of w, d, h, m, s, such as 1m30s')
+    return float(sum(int(digits or 0) * unit for digits, unit in zip(found.groups(), UNITS, strict=True)))
+
+
+@modifier("delay", argument=parsed(seconds), phases=ANY & ~Phase.NOTQUIT)
+def _delay(tx: Transaction, duration: float) -> None:
+    """Wait; never longer than the phase may take."""
+    tx.services.sleep(max(0.0, min(duration, tx.deadline - time.monotonic() - 1)))
+
+
+@modifier("continue", argument=expanded)
+def _continue(_: Transaction, __: str) -> None:
+    """Expand a text for what its expansion does, and ignore the result."""
+
+
+# -- control
+
+
+def _controlled(source: Source, compiler: Compiler) -> Getter:
+    """The control word and its options; a constant one is found at load."""
+    expression = compile_text(source, compiler)
+    if expression.constant is None:
+        return lambda tx: _found_now(expression.run(tx), tx, compiler)
+    text = expression.constant
+    word = _find(text, compiler)
+    if word is None:
+        name = re.split("[/ ]", text)[0]
+        raise source.error(0, f'unknown control "{name}"', compiler.words.nearest(name, Kind.CONTROL))
+    compiler.note(word, source.where())
+    if word.phases is not None:
+        compiler.require(word.phases, f'control "{word.name}"', source.where())
+    found = (word, text[len(word.name) :].removeprefix("/"))
+    return lambda _: found
+
+
+def _find(text: str, compiler: Compiler) -> Word | None:
+    """The longest control name that *text* begins with, followed by nothing or by options."""
+    for name in sorted(compiler.words.names(Kind.CONTROL), key=len, reverse=True):
+        word = compiler.words.find(Kind.CONTROL, name)
+        rest = text[len(name) :]
+        if word and text.startswith(name) and (not rest or (rest.startswith("/") and word.traits["options"])):
+            return word
+    return None
+
+
+def _found_now(text: str, tx: Transaction, compiler: Compiler) -> tuple[Word, str]:
+    word = _find(text, compiler)
+    if word is None:
+        raise ExpansionError(f'syntax error in "control={text}"')
+    if word.phases is not None and not tx.phase & word.phases:
+        raise ExpansionError(f'cannot use "control={text}" in the {lower(str(tx.phase.name))} ACL')
+    return word, text[len(word.name) :].removeprefix("/")
+
+
+@modifier("control", argument=_controlled)
+def _control(tx: Transaction, found: tuple[Word, str]) -> None:
+    """Switch something for this message or connection: see the controls."""
+    word, options = found
+    word.run(tx, options)
