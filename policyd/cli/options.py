@@ -22,13 +22,18 @@ def pairs(arguments: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
+def written(text: str) -> bytes:
+    """Octets as they are; what is beyond them (the … of our own messages) in UTF-8."""
+    return b"".join(c.encode("latin-1" if c <= "\xff" else "utf-8") for c in text)
+
+
 def complain(problems: Iterable[object]) -> None:
     """Problems, on standard error, in the octets in which they were written."""
     for problem in problems:
-        click.echo(str(problem).encode("latin-1", "replace"), err=True)
+        click.echo(written(str(problem)), err=True)
 
 
 def say(lines: Iterable[str]) -> None:
     """Lines, on standard output, likewise."""
     for line in lines:
-        click.echo(line.encode("latin-1", "replace"))
+        click.echo(written(line))

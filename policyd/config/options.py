@@ -10,9 +10,11 @@ from typing import Any
 from policyd.config.exim_options import WITHOUT_EFFECT
 from policyd.config.values import PARSERS, dequoted
 from policyd.errors import PolicyError, Where
+from policyd.language.acl import ACL_NAME
 from policyd.language.compiler import Compiler
 from policyd.language.registry import did_you_mean
 from policyd.language.source import Source
+from policyd.language.verdict import VERBS
 from policyd.settings import OPTIONS, Kind
 
 B = r"[ \t\r\n\v\f]"
@@ -64,7 +66,7 @@ class MainSection:
         name, negated = _known(written)
         kind = _kind(name)
         if kind is None:
-            raise line.error(at, f'unknown option "{written}"', did_you_mean(name, [*OPTIONS, *WITHOUT_EFFECT, *LISTS]))
+            raise line.error(at, f'unknown option "{written}"', _hint(line, name))
         self._once(name, line, at)
         if kind is Kind.BOOLEAN:
             value: Any = _switch(line, found, negated)
@@ -91,6 +93,13 @@ def _kind(name: str) -> Kind | None:
         kind: Kind = OPTIONS[name].metadata["kind"]
         return kind
     return WITHOUT_EFFECT.get(name)
+
+
+def _hint(line: Source, name: str) -> str:
+    """What the author of an unknown option may have meant."""
+    if name in VERBS or ACL_NAME.fullmatch(line.text):
+        return 'ACLs stand behind a line "begin acl"'
+    return did_you_mean(name, [*OPTIONS, *WITHOUT_EFFECT, *LISTS])
 
 
 def _known(written: str) -> tuple[str, bool]:

@@ -1,0 +1,80 @@
+"""Every example in the documentation works as it is written."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(conf|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DROP_IN = re.compile(r"# conf\.d/(\S+\.conf)\n")
+
+
+def blocks(kind: str) -> list[object]:
+    """Each example of one kind, named by its page and number."""
+    return [
+        pytest.param(page, found[2], id=f"{page.name}-{number}")
+        for page in PAGES
+        for number, found in enumerate(BLOCK.finditer(page.read_text()), 1)
+        if found[1] == kind
+    ]
+
+
+def drop_ins(page: Path) -> dict[str, str]:
+    """The files that a page tells its reader to write into conf.d."""
+    examples = [found[2] for found in BLOCK.finditer(page.read_text()) if found[1] == "conf"]
+    return {found[1]: text for text in examples if (found := DROP_IN.match(text))}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A directory with a copy of the shipped conf.d, whose state is private."""
+    shutil.copytree(ROOT / "conf.d", tmp_path / "conf.d")
+    main = tmp_path / "conf.d" / "10-main.conf"
+    main.write_text(main.read_text().replace("/var/lib/policyd", str(tmp_path / "state")))
+    return tmp_path
+
+
+def policyd(desk: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell command in which ``policyd`` is this checkout's."""
+    wrapper = desk / "bin" / "policyd"
+    wrapper.parent.mkdir(exist_ok=True)
+    wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from policyd.cli import main; main()" "$@"\n')
+    wrapper.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{wrapper.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        ["bash", "-c", f"{command} 2>&1"], cwd=desk, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("conf"))
+def test_policy(desk: Path, page: Path, text: str) -> None:
+    """A policy loads: a drop-in beside the shipped files, another one by itself."""
+    drop_in = DROP_IN.match(text)
+    path = desk / "conf.d" / drop_in[1] if drop_in else desk / "example.conf"
+    path.write_text(text)
+    done = policyd(desk, "policyd check -c " + ("conf.d" if drop_in else "example.conf"))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("console"))
+def test_console(desk: Path, page: Path, text: str) -> None:
+    """What a command prints is what the page shows."""
+    for name, drop_in in drop_ins(page).items():
+        (desk / "conf.d" / name).write_text(drop_in)
+    for example in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, expected = example.partition("\n")
+        assert policyd(desk, command).stdout.splitlines() == expected.splitlines()
+
+
+def test_there_are_examples() -> None:
+    """The two tests above have something to do."""
+    assert len(blocks("conf")) >= 5
+    assert len(blocks("console")) >= 3
