@@ -13,6 +13,7 @@ COMMANDS = {
     "expand": "Print what strings expand to.",
     "serve": "Run the daemon.",
     "session": "Judge an SMTP dialogue from standard input.",
+    "words": "Print what the words of a policy mean.",
 }
 """Each command, with its line in ``policyd --help``: the function ``command`` of the module of its name."""
 

@@ -83,5 +83,5 @@ def services(settings: Settings, zones: Sequence[str]) -> Services:
         from policyd.resolver.zone import ZoneResolver
 
         resolver = ZoneResolver(zones)
-    store = LmdbStore(Path(settings.state_directory), complain=lambda text: log.write("panic", text))
+    store = LmdbStore(Path(settings.state_directory) / "store", complain=lambda text: log.write("panic", text))
     return Services(resolver, store, NoMetrics(), log)

@@ -1,0 +1,155 @@
+"""``ratelimit`` and its variables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from policyd.checks.ratelimit import Bucket, Event, Limit, Update, lifetime, parse, step
+from policyd.errors import Defer, ExpansionError
+from policyd.language.expand import parsed
+from policyd.language.registry import condition, variable
+from policyd.mail.octets import lower
+from policyd.policy import AFTER_MAIL, ANY, Phase
+from policyd.transaction import Transaction
+from policyd.words.message import message_size
+
+Rates = dict[str, float]
+
+
+def _connection(tx: Transaction) -> Rates:
+    return tx.connection.rates
+
+
+def _message(tx: Transaction) -> Rates:
+    return tx.rates
+
+
+def _command(tx: Transaction) -> Rates:
+    return tx.command_rates
+
+
+def _recipients(tx: Transaction) -> float:
+    return len(tx.recipients)
+
+
+def _size(tx: Transaction) -> float:
+    return max(0.0, float(message_size(tx)))  # where nothing was announced, old rates only fade
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a per_… option means in some ACLs: how long a rate is remembered, and what is counted, if not one event."""
+
+    phases: Phase
+    memo: Callable[[Transaction], Rates]
+    count: Callable[[Transaction], float] | None = None
+
+
+USES: dict[str, tuple[Use, ...]] = {  # in other ACLs, an option only reads
+    "": (Use(ANY, _message),),
+    "per_mail": (Use(AFTER_MAIL, _message),),
+    "per_byte": (Use(AFTER_MAIL, _message, _size),),
+    "per_rcpt": (Use(Phase.RCPT, _command), Use(Phase.PREDATA | Phase.DATA, _message, _recipients)),
+    "per_addr": (Use(Phase.RCPT, _command),),
+    "per_conn": (Use(ANY, _connection),),
+    "per_cmd": (Use(ANY, _command),),
+}
+
+
+@condition("ratelimit", argument=parsed(parse))
+def _ratelimit(tx: Transaction, limit: Limit) -> bool:
+    """``LIMIT / PERIOD / option / … / key``: true when LIMIT events in PERIOD have been reached.
+
+    The first LIMIT - 1 events of a burst pass. Each event is counted as it is
+    tested, under the key (the client's address, if none is given), PERIOD and
+    what is counted:
+
+    * ``per_conn`` connections, ``per_mail`` messages (the default), ``per_rcpt``
+      recipients, ``per_addr`` different recipients, ``per_byte`` octets,
+      ``per_cmd`` each test; ``count=N`` counts N instead of one;
+      ``unique=TEXT`` counts each TEXT once in a period.
+    * ``leaky`` (the default) counts only what passes, so that a sender who keeps
+      trying gets through at the rate of the limit; ``strict`` counts everything,
+      so that only slowing down helps; ``readonly`` looks and counts nothing.
+
+    A rate is computed once per connection (``per_conn``), message (``per_mail``,
+    ``per_byte``) or command (the others, and what is only read); a second test of
+    the same key holds its own limit against the same rate.
+    """
+    tx.facts["sender_rate_limit"], tx.facts["sender_rate_period"] = limit.limit_text, limit.period_text
+    event, memo = _event(tx, limit)
+    key = limit.bucket_key(str(tx.connection.client.address or ""))
+    if key not in memo:
+        memo[key] = _rate(tx, key, event, limit.name)
+    tx.facts["sender_rate"] = f"{memo[key]:.1f}"
+    over = memo[key] >= limit.limit
+    _count(tx, limit.name, "over" if over else "under")
+    return over
+
+
+@variable("sender_rate")
+def _sender_rate(tx: Transaction) -> str:
+    """The rate that the last ``ratelimit`` computed, with one decimal: events in a period."""
+    return str(tx.facts.get("sender_rate", ""))
+
+
+@variable("sender_rate_limit")
+def _sender_rate_limit(tx: Transaction) -> str:
+    """The limit of the last ``ratelimit``, as it was written."""
+    return str(tx.facts.get("sender_rate_limit", ""))
+
+
+@variable("sender_rate_period")
+def _sender_rate_period(tx: Transaction) -> str:
+    """The period of the last ``ratelimit``, as it was written."""
+    return str(tx.facts.get("sender_rate_period", ""))
+
+
+def _event(tx: Transaction, limit: Limit) -> tuple[Event, Rates]:
+    """What there is to count at this phase, and where the rate is remembered."""
+    use = next((use for use in USES[limit.option] if tx.phase in use.phases), None)
+    if use is None and limit.update in (Update.LEAKY, Update.STRICT):
+        raise ExpansionError(
+            f'error in arguments to "ratelimit" condition: "{limit.option}" must not have /leaky or /strict option, '
+            f"or cannot be used in {tx.phase.name} ACL"
+        )
+    if use is None or limit.update is Update.READONLY:
+        return Event(limit.limit, limit.period, 0.0, Update.READONLY), tx.command_rates
+    count = use.count(tx) if use.count and not limit.counted else limit.count
+    unique = _recipient(tx) if limit.option == "per_addr" and limit.unique is None else limit.unique
+    return Event(limit.limit, limit.period, count, limit.update or Update.LEAKY, unique), use.memo(tx)
+
+
+def _recipient(tx: Transaction) -> str:
+    """``local_part@domain`` of the recipient being judged, as its variables show it."""
+    recipient = tx.recipient
+    assert recipient is not None  # per_addr counts at RCPT only
+    local_part = recipient.local_part if tx.caseful_local_part else lower(recipient.local_part)
+    return f"{local_part}@{lower(recipient.domain)}"
+
+
+def _rate(tx: Transaction, key: str, event: Event, name: str) -> float:
+    """Count *event* in the store. Raises `Defer`."""
+
+    def count(stored: bytes | None) -> tuple[bytes | None, float]:
+        bucket, rate = step(Bucket.decoded(stored), tx.services.clock(), event)
+        return bucket.encoded() if bucket else None, rate
+
+    store, stored_under = tx.services.store, f"ratelimit/{key}".encode("latin-1")
+    start = time.perf_counter()
+    try:
+        if event.update is Update.READONLY:
+            return count(store.get(stored_under))[1]
+        return store.update(stored_under, count, lifetime(event))
+    except Defer as error:
+        _count(tx, name, "store_error")
+        tx.complain(f"ratelimit: {error}")
+        raise Defer("ratelimit database not available") from error
+    finally:
+        tx.services.metrics.observe("ratelimit_store_duration_seconds", time.perf_counter() - start)
+
+
+def _count(tx: Transaction, name: str, result: str) -> None:
+    tx.services.metrics.count("ratelimit_checks_total", limit=name, result=result, enforced="true")
