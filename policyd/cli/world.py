@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from policyd.metrics import NoMetrics
-from policyd.resolver import Answer, Resolver
+from policyd.resolver import Resolver
+from policyd.resolver.cached import CachedResolver
 from policyd.settings import Settings
+from policyd.stores import LmdbStore
 from policyd.transaction import Services
 
 
@@ -31,57 +33,21 @@ def show(line: str) -> None:
     sys.stderr.buffer.flush()
 
 
-class LazyResolver:
-    """Real DNS, loaded when the first question is asked: most policies being tried ask none."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._opened: Resolver | None = None
-
-    def lookup(self, rtype: str, name: str) -> Answer:
-        """See `policyd.resolver.Resolver`."""
-        return self._resolver().lookup(rtype, name)
-
-    def until(self, deadline: float) -> Resolver:
-        """See `policyd.resolver.Resolver`."""
-        return _Until(self, deadline)
-
-    def _resolver(self) -> Resolver:
-        if self._opened is None:
-            from policyd.resolver.cached import CachedResolver  # dnspython takes 60 ms to load
-
-            self._opened = CachedResolver(
-                servers=self._settings.dns_servers,
-                port=self._settings.dns_port,
-                timeout=self._settings.dns_timeout,
-                cache_size=self._settings.dns_cache_size,
-            )
-        return self._opened
-
-
-class _Until:
-    """A `LazyResolver` with a deadline."""
-
-    def __init__(self, lazy: LazyResolver, deadline: float) -> None:
-        self._lazy = lazy
-        self._deadline = deadline
-
-    def lookup(self, rtype: str, name: str) -> Answer:
-        return self._lazy._resolver().until(self._deadline).lookup(rtype, name)
-
-    def until(self, deadline: float) -> Resolver:
-        return _Until(self._lazy, deadline)
-
-
 def services(settings: Settings, zones: Sequence[str]) -> Services:
     """Everything a command's transactions need. *zones*: answer all DNS from these files. Raises `PolicyError`."""
-    from policyd.stores import LmdbStore
-
     log = ErrorLog()
-    resolver: Resolver = LazyResolver(settings)
-    if zones:
-        from policyd.resolver.zone import ZoneResolver
-
-        resolver = ZoneResolver(zones)
     store = LmdbStore(Path(settings.state_directory) / "store", complain=lambda text: log.write("panic", text))
-    return Services(resolver, store, NoMetrics(), log)
+    return Services(_resolver(settings, zones), store, NoMetrics(), log)
+
+
+def _resolver(settings: Settings, zones: Sequence[str]) -> Resolver:
+    if zones:
+        from policyd.resolver.zone import ZoneResolver  # dnspython takes 50 ms to load
+
+        return ZoneResolver(zones)
+    return CachedResolver(
+        servers=settings.dns_servers,
+        port=settings.dns_port,
+        timeout=settings.dns_timeout,
+        cache_size=settings.dns_cache_size,
+    )

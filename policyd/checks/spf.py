@@ -1,0 +1,187 @@
+"""SPF: may this client send mail in this domain's name?  RFC 7208."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+
+from policyd.resolver import Resolver
+from policyd.resolver.names import ascii_name
+
+MAX_EXPLANATION = 400  # characters: with what a policy adds, still within a reply line (RFC 5321 4.5.3.1.5)
+MAX_VALUE = 255
+MAX_LINE = 998  # RFC 5322 2.1.1
+
+Address = IPv4Address | IPv6Address
+
+
+class SpfResult(StrEnum):
+    """RFC 8601 2.7.2."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    SOFTFAIL = "softfail"
+    NEUTRAL = "neutral"
+    NONE = "none"
+    PERMERROR = "permerror"
+    TEMPERROR = "temperror"
+
+
+ERRORS = {SpfResult.PERMERROR, SpfResult.TEMPERROR}
+COMMENTS = {  # RFC 7208 9.1 has the first two
+    SpfResult.PASS: "domain of {mailbox} designates {address} as permitted sender",
+    SpfResult.FAIL: "domain of {mailbox} does not designate {address} as permitted sender",
+    SpfResult.SOFTFAIL: "domain of {mailbox} does not expect mail from {address}",
+    SpfResult.NEUTRAL: "{address} is neither permitted nor denied by domain of {mailbox}",
+    SpfResult.NONE: "domain of {mailbox} has no SPF record",
+    SpfResult.PERMERROR: "error in the SPF record of domain of {mailbox}: {problem}",
+    SpfResult.TEMPERROR: "DNS error while checking domain of {mailbox}: {problem}",
+}
+DEFAULT_EXPLANATION = "Please send mail from {domain} through a server that {domain} designates"
+
+_UNPRINTABLE = re.compile(r"[^ -~]")
+_BREAKS_COMMENT = re.compile(r"[()\\]")
+_DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a client claims to be. *address*: None for a local submission; *sender*: empty for the null sender."""
+
+    address: Address | None
+    helo: str
+    sender: str = ""
+
+    @property
+    def kind(self) -> str:
+        """``mailfrom``, or ``helo`` where there is no sender."""
+        return "mailfrom" if self.sender else "helo"
+
+    @property
+    def client(self) -> Address | None:
+        """The address: IPv4 where IPv6 only wraps it (RFC 7208 section 5), and without a scope."""
+        if isinstance(self.address, IPv6Address):
+            return self.address.ipv4_mapped or IPv6Address(int(self.address))
+        return self.address
+
+    @property
+    def mailbox(self) -> tuple[str, str]:
+        """Local part and domain: ``postmaster`` and the HELO name where there are none (RFC 7208 2.4, 4.3).
+
+        The domain is in A-labels and lower case, or as it came when it can be no domain.
+        """
+        local_part, _, domain = self.sender.rpartition("@") if self.sender else ("", "", self.helo)
+        return local_part or "postmaster", ascii_name(domain) or domain
+
+    @property
+    def flaw(self) -> str:
+        """Why there is nothing to ask for (RFC 7208 4.3); empty: there is."""
+        if self.address is None:
+            return "no client address"
+        domain = self.mailbox[1]
+        if ascii_name(domain) is None or "." not in domain[1:] or domain.startswith("["):
+            return f"{domain} is not a domain name" if domain else "no domain name"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a record says. *explanation*: its own. *problem*: why there is no better result."""
+
+    result: SpfResult
+    explanation: str = ""
+    mechanism: str = ""
+    problem: str = ""
+    lookups: int = 0
+    guessed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SpfOutcome:
+    """What SPF says about an `Identity`. The texts for people are single lines of printable ASCII.
+
+    *domain*: the one that was asked, in A-labels and lower case; as it came when
+    it can be no domain. *explanation*: for an SMTP reply. *comment*: for a
+    header. *received*: a whole ``Received-SPF:`` field. *lookups*: terms that
+    asked DNS. *guessed*: the domain has no record, another one was used.
+    """
+
+    result: SpfResult
+    identity: str
+    domain: str
+    explanation: str
+    comment: str
+    received: str
+    lookups: int = 0
+    guessed: bool = False
+
+
+def check_host(resolver: Resolver, identity: Identity, receiver: str, guess_record: str = "") -> SpfOutcome:
+    """Evaluate the record of the identity's domain or, where it has none, *guess_record* (unless empty).
+
+    *receiver* is the name of this host. Never raises: when *resolver* gives up, the result is ``temperror``.
+    """
+    if identity.flaw:
+        return _outcome(identity, receiver, Evaluation(SpfResult.NONE, problem=identity.flaw))
+    from policyd.checks.spf_engine import evaluate  # pyspf is slow to load
+
+    return _outcome(identity, receiver, evaluate(resolver, identity, receiver, guess_record))
+
+
+def _outcome(identity: Identity, receiver: str, found: Evaluation) -> SpfOutcome:
+    domain = identity.mailbox[1]
+    mailbox = "@".join(identity.mailbox)
+    words = {"mailbox": mailbox, "domain": domain, "address": identity.client, "problem": found.problem}
+    text = COMMENTS[found.result].format(**words)
+    if found.result is SpfResult.NONE and found.problem:
+        text = found.problem
+    if found.guessed:
+        text = f"best guess: {text}"
+    default = DEFAULT_EXPLANATION.format(**words) if found.result is SpfResult.FAIL else text
+    comment = _plain(_BREAKS_COMMENT.sub("?", f"{receiver}: {text}"), MAX_EXPLANATION)
+    return SpfOutcome(
+        found.result,
+        identity.kind,
+        domain,
+        _plain(found.explanation or default, MAX_EXPLANATION),
+        comment,
+        _received(identity, receiver, found, comment),
+        found.lookups,
+        found.guessed,
+    )
+
+
+def _plain(text: str, limit: int) -> str:
+    """One line of printable ASCII, whatever somebody else put into *text*."""
+    return _UNPRINTABLE.sub("?", text[:limit])
+
+
+def _received(identity: Identity, receiver: str, found: Evaluation, comment: str) -> str:
+    """The ``Received-SPF:`` field, RFC 7208 9.1. What does not fit into a line is left out."""
+    pairs = {
+        "client-ip": str(identity.client or ""),
+        "envelope-from": "@".join(identity.mailbox) if identity.sender else "",
+        "helo": identity.helo,
+        "identity": identity.kind,
+        "receiver": receiver,
+        "mechanism": found.mechanism,
+        "problem": found.problem if found.result in ERRORS else "",
+    }
+    field = f"Received-SPF: {found.result} ({comment})"
+    separator = " "
+    for key, value in pairs.items():
+        pair = f"{separator}{key}={_value(value)}"
+        if value and len(field) + len(pair) <= MAX_LINE:
+            field, separator = field + pair, "; "
+    return field
+
+
+def _value(text: str) -> str:
+    """A dot-atom as it is, anything else as a quoted string."""
+    plain = _plain(text, MAX_VALUE)
+    if _DOT_ATOM.fullmatch(plain):
+        return plain
+    escaped = plain.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

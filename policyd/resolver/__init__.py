@@ -1,0 +1,45 @@
+"""DNS: one port for everything that asks, with a cache or with zone files behind it.
+
+`policyd.resolver.cached` asks name servers, `policyd.resolver.zone` reads master
+files. Both load dnspython, so they are imported by whoever makes one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class DnsTemporary(Exception):  # noqa: N818 - a state of the world
+    """No answer for now: a timeout, SERVFAIL, REFUSED, or a reply that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What DNS says about one name and type.
+
+    *records* by type: A, AAAA, PTR, NS, CNAME: text without a final dot; MX:
+    ``(preference, host)``; TXT: a tuple of octet strings; others: their
+    presentation text. *exists* is False for NXDOMAIN. *ttl* in seconds.
+    *secure*: the server vouched for DNSSEC (AD).
+    """
+
+    records: tuple[Any, ...] = ()
+    exists: bool = True
+    ttl: float = 0.0
+    secure: bool = False
+
+
+class Resolver(Protocol):
+    """The one thing a check may ask about the world."""
+
+    def lookup(self, rtype: str, name: str) -> Answer:
+        """The records of *name*; CNAMEs are followed. Raises `DnsTemporary`; never for what DNS says.
+
+        Every character of *name* is an octet, every dot ends a label: there are
+        no escapes. Octets that are UTF-8 are asked for as A-labels. What cannot
+        be a name does not exist. Raises ValueError for a type that is none.
+        """
+
+    def until(self, deadline: float) -> Resolver:
+        """The same resolver, giving up (with `DnsTemporary`) at *deadline*, a ``time.monotonic()`` value."""

@@ -1,0 +1,145 @@
+"""Who the sender really is: SPF."""
+
+from __future__ import annotations
+
+import time
+
+from policyd.checks.spf import Identity, SpfOutcome, SpfResult, check_host
+from policyd.language.lists import Matcher, listed
+from policyd.language.registry import condition, variable
+from policyd.policy import AFTER_MAIL, Phase
+from policyd.transaction import Transaction, fact
+
+GUESS = "v=spf1 a/24 mx/24 ptr ?all"  # what Exim's option spf_guess is by default
+OLD_NAMES = {SpfResult.TEMPERROR: "err_temp", SpfResult.PERMERROR: "err_perm"}  # before Exim 4.91
+AT_THE_END = Phase.QUIT | Phase.NOTQUIT
+
+
+def checked(tx: Transaction, sender: str, guess_record: str = "") -> SpfOutcome:
+    """One SPF check, within ``spf_timeout`` and this phase's time, counted."""
+    identity = Identity(tx.connection.client.address, tx.connection.helo, sender)
+    resolver = tx.resolver.until(min(tx.deadline, time.monotonic() + tx.settings.spf_timeout))
+    outcome = check_host(resolver, identity, tx.settings.primary_hostname, guess_record)
+    if not guess_record:
+        label = "mfrom" if outcome.identity == "mailfrom" else "helo"
+        tx.services.metrics.count("spf_results_total", identity=label, result=str(outcome.result))
+        tx.services.metrics.observe("spf_lookups", outcome.lookups)
+    return outcome
+
+
+@fact
+def sender_policy(tx: Transaction) -> SpfOutcome:
+    """SPF of the sender; of postmaster at the HELO name for the null sender."""
+    return checked(tx, tx.sender.text if tx.sender else "")
+
+
+@fact
+def guessed_policy(tx: Transaction) -> SpfOutcome:
+    """The same, by a record that fits most domains where there is none."""
+    outcome: SpfOutcome = sender_policy(tx)
+    if outcome.result is not SpfResult.NONE:
+        return outcome
+    return checked(tx, tx.sender.text if tx.sender else "", GUESS)
+
+
+@fact
+def helo_policy(tx: Transaction) -> SpfOutcome:
+    """SPF of the HELO name."""
+    return checked(tx, "")
+
+
+def _listed(tx: Transaction, matches: Matcher, result: SpfResult) -> bool:
+    """Whether a result is in a list, under its old name too: the one that the list names decides."""
+    found = matches(tx, result) is not None
+    if result in OLD_NAMES and found == (matches(tx, "") is not None):
+        return matches(tx, OLD_NAMES[result]) is not None
+    return found
+
+
+@condition("spf", argument=listed("string"), phases=AFTER_MAIL | AT_THE_END)
+def _spf(tx: Transaction, matches: Matcher) -> bool:
+    """Whether the sender's SPF result is in the list.
+
+    Results are ``pass``, ``fail``, ``softfail``, ``neutral``, ``none``,
+    ``permerror`` and ``temperror``; the last two may be called ``err_perm`` and
+    ``err_temp``. For the null sender the name in HELO is checked. Sets the
+    ``$spf_…`` variables.
+    """
+    tx.facts["spf"] = outcome = sender_policy(tx)
+    return _listed(tx, matches, outcome.result)
+
+
+@condition("spf_guess", argument=listed("string"), phases=AFTER_MAIL | AT_THE_END)
+def _spf_guess(tx: Transaction, matches: Matcher) -> bool:
+    """Like ``spf``; a domain without a record is judged by ``v=spf1 a/24 mx/24 ptr ?all``."""
+    tx.facts["spf"] = outcome = guessed_policy(tx)
+    return _listed(tx, matches, outcome.result)
+
+
+@condition("spf_helo", argument=listed("string"), phases=Phase.HELO | AFTER_MAIL | AT_THE_END, extension=True)
+def _spf_helo(tx: Transaction, matches: Matcher) -> bool:
+    """Whether the SPF result of the name in HELO is in the list. Sets ``$spf_helo_result``."""
+    if tx.phase is Phase.HELO:  # one that was refused does not begin a new message
+        tx.facts.pop("helo_policy", None)
+    tx.facts["spf_helo"] = outcome = helo_policy(tx)
+    return _listed(tx, matches, outcome.result)
+
+
+def _last(tx: Transaction) -> SpfOutcome | None:
+    outcome: SpfOutcome | None = tx.facts.get("spf")
+    return outcome
+
+
+@variable("spf_result")
+def _spf_result(tx: Transaction) -> str:
+    """The result of the last ``spf`` or ``spf_guess``; like all ``$spf_…`` variables empty until one was met."""
+    outcome = _last(tx)
+    return str(outcome.result) if outcome else ""
+
+
+@variable("spf_result_guessed")
+def _spf_result_guessed(tx: Transaction) -> str:
+    """``yes`` when the result is a guess: the domain has no record; otherwise ``no``."""
+    outcome = _last(tx)
+    return "yes" if outcome and outcome.guessed else "no"
+
+
+@variable("spf_header_comment")
+def _spf_header_comment(tx: Transaction) -> str:
+    """The result in words, for a header field."""
+    outcome = _last(tx)
+    return outcome.comment if outcome else ""
+
+
+@variable("spf_received")
+def _spf_received(tx: Transaction) -> str:
+    """A whole ``Received-SPF:`` header field; meant for the top of the message (``:at_start:``)."""
+    outcome = _last(tx)
+    return outcome.received if outcome else ""
+
+
+@variable("spf_smtp_comment")
+def _spf_smtp_comment(tx: Transaction) -> str:
+    """A text for the client: after ``fail`` the domain owner's own explanation, if there is one."""
+    outcome = _last(tx)
+    return outcome.explanation if outcome else ""
+
+
+@variable("spf_used_domain")
+def _spf_used_domain(tx: Transaction) -> str:
+    """The domain that was checked: the sender's, or for the null sender the name in HELO."""
+    outcome = _last(tx)
+    return outcome.domain if outcome else ""
+
+
+@variable("spf_guess")
+def _spf_guess_record(tx: Transaction) -> str:
+    """The record that ``spf_guess`` uses for a domain without one."""
+    return GUESS
+
+
+@variable("spf_helo_result", extension=True)
+def _spf_helo_result(tx: Transaction) -> str:
+    """The result of the last ``spf_helo``; empty until one was met."""
+    outcome: SpfOutcome | None = tx.facts.get("spf_helo")
+    return str(outcome.result) if outcome else ""
