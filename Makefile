@@ -1,0 +1,61 @@
+# Everything one does in a checkout. `make setup` runs by itself where it is needed, and costs nothing when done.
+
+BIN := .venv/bin
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
+DEMO_ARGS ?=
+MILTER_PORT ?= 8891
+TEST_ARGS ?= -q -n auto
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test fuzz run lint format types check docs clean
+
+help: ## what one can make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+setup: ## .venv with policyd, and the servers the tests need
+	@.ci/setup test
+
+demo: ## a private Postfix asks policyd about sample messages; DEMO_ARGS=--once ends after them
+	@.ci/setup
+	@$(ROOT) env PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m demo $(DEMO_ARGS)
+
+test: setup ## the whole suite; TEST_ARGS for pytest
+	$(BIN)/pytest $(TEST_ARGS)
+
+fuzz: setup ## everything that reads octets of strangers, for a minute
+	@PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m fuzz
+
+run: ## the daemon in the foreground, with this checkout's conf.d; MILTER_PORT if 8891 is taken
+	@.ci/setup
+	@rm -rf .demo/conf.d && mkdir -p .demo/conf.d .demo/state
+	@ln -s $(CURDIR)/conf.d/*.conf .demo/conf.d
+	@echo 'MILTER_SOCKET = inet:$(MILTER_PORT)@127.0.0.1' >.demo/conf.d/00-checkout.conf
+	@echo 'STATE_DIRECTORY = $(CURDIR)/.demo/state' >>.demo/conf.d/00-checkout.conf
+	@echo 'These lines in main.cf attach a Postfix of this host:'
+	@echo
+	@echo '    smtpd_milters = inet:127.0.0.1:$(MILTER_PORT)'
+	@echo '    non_smtpd_milters = $$smtpd_milters'
+	@echo '    milter_default_action = tempfail'
+	@echo
+	@exec $(BIN)/policyd serve -c .demo/conf.d
+
+lint: setup ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup ## ruff, mending what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+check: lint types test ## all three
+
+docs: setup ## the pages that are made from the program
+	@mkdir -p docs/reference
+	$(BIN)/policyd words --markdown >docs/reference/words.md
+
+clean: ## remove everything that was made here
+	rm -rf .venv .demo build dist .mypy_cache .ruff_cache .hypothesis policyd.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
