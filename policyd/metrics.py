@@ -1,0 +1,215 @@
+"""Every metric: its name, type, labels and meaning; and the port through which the rest of policyd reports.
+
+Names follow Prometheus: base units, ``_total`` on counters only, and labels
+whose values come from closed sets or from the configuration, never from mail.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import product
+from typing import Any, Protocol
+
+PREFIX = "policyd_"
+
+
+class Metrics(Protocol):
+    """Names are those of the catalogue, without the ``policyd_`` prefix."""
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter, or (any sign) to a gauge."""
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Put a value into a histogram."""
+
+
+class NoMetrics:
+    """Counts nothing: for commands and tests."""
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Nothing."""
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Nothing."""
+
+
+class Kind(Enum):
+    """The Prometheus types in use."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric. *labels* maps each name to its values; no values: they come from the configuration or the program.
+
+    *supervised*: the value is known to the supervisor, not to the workers.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    buckets: tuple[float, ...] = ()
+    supervised: bool = False
+
+    @property
+    def known(self) -> Iterator[dict[str, str]]:
+        """Every label set that can be named in advance: they start at 0, so that rates begin with the first event."""
+        if all(self.labels.values()):
+            for values in product(*self.labels.values()):
+                yield dict(zip(self.labels, values, strict=True))
+
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # work bound by DNS
+OCTETS = tuple(1024.0 * 4**step for step in range(9))  # 1 KiB … 64 MiB
+TO_TEN = tuple(float(number) for number in range(11))  # SPF ends at ten lookups, RFC 7208 4.6.4
+
+PHASES = ("connect", "helo", "mail", "rcpt", "predata", "dkim", "data", "quit", "notquit")
+ENFORCED = ("true", "false")
+SPF_RESULTS = ("none", "neutral", "pass", "fail", "softfail", "temperror", "permerror")  # RFC 8601 2.7.2
+DKIM_RESULTS = ("pass", "fail", "neutral", "policy", "temperror", "permerror", "none")  # RFC 8601 2.7.1
+DMARC_RESULTS = ("pass", "fail", "none", "temperror", "permerror")  # RFC 9989 9.2
+DMARC_POLICIES = ("none", "quarantine", "reject")
+DNS_TYPES = ("A", "AAAA", "TXT", "MX", "PTR", "NS", "other")
+DNS_RESULTS = ("noerror", "nxdomain", "nodata", "servfail", "refused", "timeout", "bogus")
+
+C, G, H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
+
+CATALOGUE = (
+    Family("build_info", G, "1, with the versions at work.", {"version": (), "python": (), "pymilter": (), "pyspf": ()},
+           supervised=True),
+    Family("start_time_seconds", G, "When the daemon started, in seconds since 1970.", supervised=True),
+    Family("config_info", G, "1, with the hash of the policy in force.", {"hash": ()}, supervised=True),
+    Family("config_files", G, "Files of the policy in force.", supervised=True),
+    Family("config_last_reload_successful", G, "Whether the last load of the policy succeeded.", supervised=True),
+    Family("config_last_reload_success_timestamp_seconds", G, "When a policy was last loaded, in seconds since 1970.",
+           supervised=True),
+    Family("config_reloads_total", C, "Reloads asked for.", {"result": ("success", "failure")}, supervised=True),
+    Family("workers", G, "Worker processes: busy ones hold a connection.", {"state": ("idle", "busy")},
+           supervised=True),
+    Family("worker_restarts_total", C, "Workers replaced after they ended unasked.", {"reason": ("crash",)},
+           supervised=True),
+    Family("connections", G, "Open connections from the MTA."),
+    Family("connections_total", C, "Connections from the MTA."),
+    Family("client_address_sources_total", C, "Connections, by where the client's address was learnt.",
+           {"source": ("milter",)}),
+    Family("messages_total", C, "Messages, by what became of them in the end.",
+           {"action": ("accept", "reject", "defer", "discard", "quarantine", "abort")}),
+    Family("recipients_total", C, "Recipients, by what became of them at RCPT.",
+           {"action": ("accept", "reject", "defer", "discard")}),
+    Family("decisions_total", C, "Answers given, by phase.",
+           {"phase": PHASES, "action": ("accept", "reject", "defer", "discard"), "enforced": ENFORCED}),
+    Family("phase_duration_seconds", H, "Time to answer, by phase.", {"phase": PHASES}, SECONDS),
+    Family("check_duration_seconds", H, "Time one check took.", {"check": ()}, SECONDS),
+    Family("errors_total", C, "Unexpected exceptions, and what the client was told instead of a verdict.",
+           {"phase": PHASES, "outcome": ("fail_open", "fail_defer", "fail_reject")}),
+    Family("deadline_exceeded_total", C, "Phases that took longer than phase_timeout.", {"phase": PHASES}),
+    Family("message_size_bytes", H, "Size of messages, header and body.", {}, OCTETS),
+    Family("spf_results_total", C, "SPF results.", {"identity": ("mfrom", "helo"), "result": SPF_RESULTS}),
+    Family("spf_lookups", H, "Lookups one SPF check needed, of the ten allowed.", {}, TO_TEN),
+    Family("dkim_results_total", C, "DKIM results of messages: the best of their signatures.",
+           {"result": DKIM_RESULTS}),
+    Family("dkim_signatures_total", C, "DKIM signatures, with the size of their keys where one was looked at.",
+           {"result": DKIM_RESULTS, "algorithm": ("rsa-sha256", "rsa-sha1", "ed25519-sha256", "other"),
+            "key_bits": ("lt1024", "1024", "2048", "gt2048", "ed25519", "unknown")}),
+    Family("arc_results_total", C, "ARC results of messages; trusted: the newest seal is of arc_trusted_sealers.",
+           {"result": ("none", "pass", "fail", "temperror"), "trusted": ("true", "false")}),
+    Family("dmarc_results_total", C, "DMARC results, the policy published, and what it asks for in this case.",
+           {"result": DMARC_RESULTS, "policy": (*DMARC_POLICIES, "absent"),
+            "disposition": (*DMARC_POLICIES, "defer")}),
+    Family("dmarc_discovery_queries", H, "Names asked for DMARC records, for one message.",
+           {"method": ("rfc9989", "rfc7489", "psl")}, TO_TEN),
+    Family("dmarc_reports_total", C, "DMARC failure reports wanted, and what became of them.",
+           {"result": ("sent", "limited", "nobody", "dropped")}),
+    Family("iprev_results_total", C, "Lookups of clients' names.",
+           {"result": ("pass", "fail", "temperror", "permerror")}),
+    Family("auth_results_headers_removed_total", C, "Forged header fields removed.",
+           {"header": ("authentication-results",)}),
+    Family("dns_queries_total", C, "Questions sent to DNS servers.", {"type": DNS_TYPES, "result": DNS_RESULTS}),
+    Family("dns_query_duration_seconds", H, "Time until a DNS server's answer.", {}, SECONDS),
+    Family("dns_cache_requests_total", C, "Questions put to the DNS cache.", {"result": ("hit", "miss", "stale")}),
+    Family("dnsbl_lookups_total", C, "Questions to DNS lists; refused: the list does not serve this host.",
+           {"list": (), "result": ("listed", "not_listed", "error", "refused")}),
+    Family("ratelimit_checks_total", C, "Rate limit checks.",
+           {"limit": (), "result": ("under", "over", "store_error"), "enforced": ENFORCED}),
+    Family("ratelimit_store_duration_seconds", H, "Time the store took for a rate limit check.", {}, SECONDS),
+)  # fmt: skip
+
+FAMILIES = {family.name: family for family in CATALOGUE}
+
+
+class PrometheusMetrics:
+    """Counts in a file of *directory* that the exporter reads: one per *process*, a name that a successor takes over.
+
+    An unknown name or label is a mistake in the program: KeyError, ValueError.
+    """
+
+    def __init__(self, directory: str, process: str) -> None:
+        self._directory = directory
+        self._process = process
+        self._parents: dict[str, Any] = {}
+        self._children: dict[tuple[Any, ...], Any] = {}
+
+    def open(self) -> None:
+        """Open the files. Only after fork: they belong to one process.
+
+        A predecessor's counts go on; its gauges are forgotten.
+        """
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = self._directory  # read when the library is imported
+        from prometheus_client import multiprocess, values
+
+        multiprocess.mark_process_dead(self._process, self._directory)  # type: ignore[no-untyped-call]
+        values.ValueClass = values.MultiProcessValue(lambda: self._process)  # type: ignore[no-untyped-call]
+        for family in CATALOGUE:
+            if not family.supervised:
+                self._parents[family.name] = _instrument(family)
+                for labels in family.known:
+                    self._child(family.name, labels)
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter, or (any sign) to a gauge."""
+        key = (name, *labels.items())
+        (self._children.get(key) or self._child(name, labels, key)).inc(amount)
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Put a value into a histogram."""
+        key = (name, *labels.items())
+        (self._children.get(key) or self._child(name, labels, key)).observe(value)
+
+    def _child(self, name: str, labels: dict[str, str], key: tuple[Any, ...] | None = None) -> Any:
+        """The series of one label set, remembered: looking it up in the library costs more than counting."""
+        check(name, labels)
+        parent = self._parents[name]
+        child = parent.labels(**labels) if labels else parent
+        self._children[key or (name, *labels.items())] = child
+        return child
+
+
+def check(name: str, labels: Mapping[str, str]) -> None:
+    """Raise KeyError or ValueError unless the catalogue has this name with these labels."""
+    family = FAMILIES[name]
+    if family.labels.keys() != labels.keys():
+        raise ValueError(f"{name} has the labels {sorted(family.labels)}, not {sorted(labels)}")
+    for label, value in labels.items():
+        if family.labels[label] and value not in family.labels[label]:
+            raise ValueError(f"{name}: {value!r} is no {label}")
+
+
+def _instrument(family: Family) -> Any:
+    """The library's object for *family*."""
+    from prometheus_client import Counter, Gauge, Histogram
+
+    arguments: dict[str, Any] = {"labelnames": tuple(family.labels), "registry": None}
+    match family.kind:
+        case Kind.COUNTER:
+            return Counter(PREFIX + family.name, family.help, **arguments)
+        case Kind.GAUGE:
+            return Gauge(PREFIX + family.name, family.help, multiprocess_mode="livesum", **arguments)
+        case Kind.HISTOGRAM:
+            return Histogram(PREFIX + family.name, family.help, buckets=family.buckets, **arguments)

@@ -1,0 +1,261 @@
+"""libmilter's callbacks, translated into a `Conversation`, and its replies translated back. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Protocol
+
+import milter
+
+from policyd.conversation import Conversation
+from policyd.edits import AddHeader, ChangeHeader, DeleteRecipient, Edit, Quarantine
+from policyd.journal import report
+from policyd.language.verdict import Outcome
+from policyd.metrics import Metrics
+from policyd.replies import TROUBLE, Reply
+from policyd.server import macros
+from policyd.server.wire import client, exact, header_value, outbound, reply_lines, text
+from policyd.transaction import Log
+
+ANSWERS = {  # outcome: (what libmilter is told, default reply code, default enhanced code)
+    Outcome.OK: (milter.CONTINUE, "", ""),  # never ACCEPT: that would end all later checks
+    Outcome.FAIL: (milter.REJECT, "550", "5.7.1"),
+    Outcome.DROP: (milter.TEMPFAIL, "421", "4.7.1"),  # to a 421, and only to that, MTAs close the connection
+    Outcome.DEFER: (milter.TEMPFAIL, "451", "4.7.1"),
+    Outcome.ERROR: (milter.TEMPFAIL, "451", "4.3.0"),
+    Outcome.DISCARD: (milter.DISCARD, "", ""),
+}
+
+FAILURE = Reply(Outcome.ERROR, 451, "4.3.0", (TROUBLE,))
+"""What the client is told when policyd itself fails."""
+
+
+class Host(Protocol):
+    """What a session needs of the process it runs in."""
+
+    metrics: Metrics
+    log: Log
+
+    def conversation(self) -> Conversation:
+        """A new one, under the policy in force."""
+
+
+def guarded(
+    phase: str, otherwise: Callable[[Session, Reply], int]
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Nothing that a callback raises reaches libmilter: it is logged and counted, and *otherwise* gets `FAILURE`."""
+
+    def decorate(callback: Callable[..., int]) -> Callable[..., int]:
+        @wraps(callback)
+        def run(session: Session, *arguments: Any) -> int:
+            session.phase = phase
+            try:
+                return callback(session, *arguments)
+            except Exception as error:
+                session.fault(error)
+                return otherwise(session, FAILURE)
+
+        return run
+
+    return decorate
+
+
+class Session:
+    """One connection from the MTA. Its public methods are libmilter's callbacks.
+
+    *leading_space*: header fields come and go with the blank after their colon.
+    """
+
+    def __init__(self, ctx: Any, host: Host, leading_space: bool) -> None:
+        self.phase = "connect"
+        self._ctx = ctx
+        self._host = host
+        self._leading_space = leading_space
+        self._talk = host.conversation()
+        self._connected = False
+        self._in_message = False
+        self._refusal: Reply | None = None  # of the connection: the answer to every command
+        self._trouble: Reply | None = None  # with the message: the answer to the next command
+
+    # -- replies
+
+    def _tell(self, reply: Reply) -> int:
+        """Give *reply* to the MTA as the answer to this command."""
+        status, code, enhanced = ANSWERS[reply.outcome]
+        if code:
+            if str(reply.code)[0] == code[0]:  # libmilter drops a text whose class is not that of the status
+                code = str(reply.code)
+                enhanced = reply.enhanced if reply.enhanced[:1] == code[0] else enhanced
+            self._ctx.setreply(code, enhanced, *reply_lines(reply.lines))
+        return int(status)
+
+    def _hold(self, reply: Reply) -> int:
+        """Keep *reply* until a command can be answered: there is no answer now, or it could not carry a text."""
+        if self._in_message:
+            self._trouble = reply
+            return int(milter.NOREPLY)
+        if reply.outcome is not Outcome.OK:
+            self._refusal = reply
+        return int(milter.CONTINUE)
+
+    def _ignore(self, _: Reply) -> int:
+        return int(milter.CONTINUE)
+
+    def _due(self) -> Reply | None:
+        """What was held. Trouble with a message is told once."""
+        trouble, self._trouble = self._trouble, None
+        return self._refusal or trouble
+
+    def fault(self, error: BaseException) -> None:
+        """Log and count an unexpected exception."""
+        report(self._host.log.write, f"{self._subject()} phase={self.phase}", error)
+        self._host.metrics.count("errors_total", phase=self.phase, outcome="fail_defer")
+
+    def _noted(self, reply: Reply) -> Reply:
+        """*reply*, logged if it ends something."""
+        if reply.outcome is not Outcome.OK or self.phase == "data":
+            answer = " ".join(filter(None, (str(reply.code or ""), reply.enhanced, *reply.lines[:1])))
+            where = reply.where or "-"
+            verdict = f'phase={self.phase} verdict={reply.outcome.value} reply="{answer}" where={where}'
+            self._host.log.write("main", f"{self._subject()} {verdict}")
+        return reply
+
+    def _subject(self) -> str:
+        peer = self._talk.connection.client
+        return f"id={self._talk.macros.get('i', '-')} client={peer.address or 'local'}"
+
+    # -- the connection
+
+    @guarded("connect", _hold)
+    def connect(self, name: str, family: int, address: Any) -> int:
+        """A client has connected. What its ACL says is held: a refusal here could not carry a text."""
+        self._macros(milter.M_CONNECT)
+        self._host.metrics.count("connections")
+        self._host.metrics.count("client_address_sources_total", source="milter")
+        self._connected = True
+        return self._hold(self._noted(self._talk.connect(client(name, address, self._talk.macros))))
+
+    @guarded("helo", _tell)
+    def helo(self, name: str) -> int:
+        """HELO or EHLO."""
+        return self._command(milter.M_HELO, self._talk.helo, text(name))
+
+    @guarded("helo", _hold)
+    def _helo_octets(self, name: bytes) -> int:
+        """HELO with a name that pymilter cannot decode; it has told libmilter to go on."""
+        self._macros(milter.M_HELO)
+        return self._hold(self._refusal or self._noted(self._talk.helo(text(name))))
+
+    @guarded("quit", _ignore)
+    def close(self) -> int:
+        """The connection is over."""
+        self._ctx.setpriv(None)  # the two hold each other, and nothing collects such a pair
+        if self._connected:
+            self._host.metrics.count("connections", -1)
+        self._talk.close()
+        return int(milter.CONTINUE)
+
+    # -- the message
+
+    @guarded("mail", _tell)
+    def envfrom(self, path: bytes, *parameters: bytes) -> int:
+        """MAIL."""
+        self._in_message = False
+        return self._command(milter.M_ENVFROM, self._talk.mail, text(path), tuple(map(text, parameters)))
+
+    @guarded("rcpt", _tell)
+    def envrcpt(self, path: bytes, *parameters: bytes) -> int:
+        """RCPT."""
+        self._in_message = True
+        return self._command(milter.M_ENVRCPT, self._talk.rcpt, text(path), tuple(map(text, parameters)))
+
+    @guarded("predata", _tell)
+    def data(self) -> int:
+        """DATA."""
+        return self._command(milter.M_DATA, self._talk.predata)
+
+    @guarded("data", _hold)
+    def header(self, name: str, value: bytes) -> int:
+        """A header field; its value begins with the blank after the colon, and lines end in LF."""
+        if not self._trouble:
+            self._talk.header(text(name), value if self._leading_space else b" " + value)
+        return int(milter.NOREPLY)
+
+    @guarded("data", _hold)
+    def eoh(self) -> int:
+        """The end of the header."""
+        if not self._trouble:
+            self._talk.end_of_headers()
+        return int(milter.NOREPLY)
+
+    @guarded("data", _hold)
+    def body(self, chunk: bytes) -> int:
+        """A part of the body, cut anywhere."""
+        if not self._trouble:
+            self._talk.body(chunk)
+        return int(milter.NOREPLY)
+
+    @guarded("data", _tell)
+    def eom(self) -> int:
+        """The end of the message: its verdict, and its edits if it is accepted."""
+        self._in_message = False
+        return self._command(milter.M_EOM, self._verdict)
+
+    def _verdict(self) -> Reply:
+        reply = self._talk.end_of_message()
+        if reply.outcome is Outcome.OK:
+            for edit in self._talk.edits:
+                APPLY[type(edit)](self, edit)
+        return reply
+
+    @guarded("data", _ignore)
+    def abort(self) -> int:
+        """The message is over before its end: RSET, or a refusal."""
+        self._in_message = False
+        self._trouble = None
+        self._talk.abort()
+        return int(milter.CONTINUE)
+
+    # -- what they share
+
+    def _command(self, stage: int, judge: Callable[..., Reply], *arguments: Any) -> int:
+        """Answer a command: with what is due, or with what *judge* says of *arguments*."""
+        self._macros(stage)
+        return self._tell(self._due() or self._noted(judge(*arguments)))
+
+    def _macros(self, stage: int) -> None:
+        macros.update(self._talk.macros, self._ctx, stage)
+
+    def missed(self, error: UnicodeDecodeError) -> None:
+        """A callback that pymilter could not make: a HELO name, or the name of a header field, was not UTF-8."""
+        if self._connected and not self._in_message:
+            self._helo_octets(error.object)
+        else:
+            self.phase = "data" if self._in_message else "connect"
+            self.fault(error)
+            self._hold(FAILURE)
+
+    # -- edits
+
+    def _add_header(self, edit: AddHeader) -> None:
+        value = header_value(edit.value, self._leading_space)
+        self._ctx.addheader(outbound(edit.name), value, -1 if edit.index is None else edit.index)
+
+    def _change_header(self, edit: ChangeHeader) -> None:
+        value = None if edit.value is None else header_value(edit.value, self._leading_space)
+        self._ctx.chgheader(exact(edit.name), edit.index, value)
+
+    def _delete_recipient(self, edit: DeleteRecipient) -> None:
+        self._ctx.delrcpt(exact(edit.path))
+
+    def _quarantine(self, edit: Quarantine) -> None:
+        self._ctx.quarantine(outbound(edit.reason))
+
+
+APPLY: dict[type[Edit], Callable[[Session, Any], None]] = {
+    AddHeader: Session._add_header,
+    ChangeHeader: Session._change_header,
+    DeleteRecipient: Session._delete_recipient,
+    Quarantine: Session._quarantine,
+}

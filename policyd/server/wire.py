@@ -1,0 +1,82 @@
+"""Text on its way from and to libmilter: what it can carry, and in which form.
+
+Inside policyd a character is an octet. pymilter encodes what it is given as
+UTF-8, and libmilter ends a string at NUL: so octets travel as the Unicode
+string whose UTF-8 form they are, and what has no such form becomes ``?``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from policyd.transaction import Client
+
+LINES = 32  # of one reply: MAXREPLIES and pymilter's MAX_ML_REPLY
+OCTETS = 980  # of one line: MAXREPLYLEN
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+UNFOLDED = re.compile(r"\r?\n(?![ \t])|\r(?!\n)|\0")  # what would end a header field
+PIECE = re.compile(r"%%|.", re.DOTALL)
+
+
+def text(received: str | bytes) -> str:
+    """What libmilter handed over, one character per octet; pymilter has decoded some of it as UTF-8."""
+    octets = received.encode() if isinstance(received, str) else received
+    return octets.decode("latin-1")
+
+
+def client(name: str, address: Any, macros: Mapping[str, str]) -> Client:
+    """The client from the arguments of the connect callback: *address* is ``(ip, port, …)``, or else it is local."""
+    ip = ip_address(address[0]) if isinstance(address, tuple) else None
+    if isinstance(ip, IPv6Address):
+        ip = ip.ipv4_mapped or ip
+    port = macros.get("daemon_port", "")
+    return Client(
+        address=ip,
+        port=address[1] if ip else 0,
+        name="" if name.startswith("[") or name == "unknown" else text(name),
+        local_address=(macros.get("daemon_addr") or macros.get("if_addr") or "").removeprefix("IPv6:"),
+        local_port=int(port) if port.isascii() and port.isdigit() else 0,
+    )
+
+
+def outbound(text: str) -> str:
+    """*text*, with ``?`` for octets that are not UTF-8."""
+    if text.isascii():
+        return text
+    return text.encode("latin-1").decode("utf-8", "replace").replace("\ufffd", "?")
+
+
+def exact(text: str) -> str:
+    """*text*, or ValueError where pymilter cannot pass it on octet by octet."""
+    if "\0" in text:
+        raise ValueError("a NUL cannot be passed to the MTA")
+    return text.encode("latin-1").decode("utf-8")
+
+
+def reply_lines(lines: tuple[str, ...]) -> list[str]:
+    """The lines of a reply, as many and as long as libmilter takes, each ``%`` doubled: both MTAs halve them."""
+    return [_fitting(CONTROL.sub("?", outbound(line)).replace("%", "%%")) for line in lines[:LINES]] or [""]
+
+
+def _fitting(line: str) -> str:
+    """*line*, cut where libmilter's limit is, not within a character nor between two ``%``."""
+    if len(line.encode()) <= OCTETS:
+        return line
+    room, kept = OCTETS, []
+    for piece in PIECE.findall(line):
+        room -= len(piece.encode())
+        if room < 0:
+            break
+        kept.append(piece)
+    return "".join(kept)
+
+
+def header_value(value: str, leading_space: bool) -> str:
+    """A field's value that cannot become two fields. *leading_space*: the MTA wants the blank after the colon, too."""
+    text = UNFOLDED.sub(" ", outbound(value)).replace("\r\n", "\n")
+    if not leading_space:
+        return text.removeprefix(" ")
+    return text if text.startswith((" ", "\t", "\n")) else f" {text}"

@@ -1,0 +1,186 @@
+"""The catalogue, and counting: each test in a process of its own, for the library keeps its files for ever."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from policyd.metrics import CATALOGUE, FAMILIES, Kind, NoMetrics, check
+
+PACKAGE = Path(__file__).parents[1] / "policyd"
+
+
+# -- the catalogue
+
+
+def test_names_are_unique():
+    assert len(FAMILIES) == len(CATALOGUE)
+
+
+@pytest.mark.parametrize("family", CATALOGUE, ids=lambda family: family.name)
+def test_conventions(family):
+    assert re.fullmatch("[a-z]+(_[a-z]+)*", family.name)
+    assert family.name.endswith("_total") == (family.kind is Kind.COUNTER)
+    assert family.help.endswith(".")
+    assert bool(family.buckets) == (family.kind is Kind.HISTOGRAM)
+    assert list(family.buckets) == sorted(set(family.buckets))
+    if "_duration" in family.name:
+        assert family.name.endswith("_seconds")
+
+
+@pytest.mark.parametrize(
+    "name, labels, error",
+    [
+        ("no_such_metric", {}, KeyError),
+        ("messages_total", {}, ValueError),
+        ("messages_total", {"outcome": "accept"}, ValueError),
+        ("messages_total", {"action": "accept", "phase": "data"}, ValueError),
+        ("messages_total", {"action": "eaten"}, ValueError),
+    ],
+)
+def test_mistakes(name, labels, error):
+    with pytest.raises(error):
+        check(name, labels)
+
+
+def test_values_that_come_from_the_configuration():
+    check("ratelimit_checks_total", {"limit": "per host", "result": "over", "enforced": "true"})
+
+
+CALL = re.compile(r"metrics\.(?:count|observe)\(")
+
+
+def calls() -> Iterator[tuple[str, str, set[str]]]:
+    """Every place in the package that counts: where, what, with which labels."""
+    for module in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.Call) and CALL.search(ast.unparse(node)[: len(ast.unparse(node.func)) + 1]):
+                labels = {str(keyword.arg) for keyword in node.keywords}
+                yield f"{module.relative_to(PACKAGE)}:{node.lineno}", ast.literal_eval(node.args[0]), labels
+
+
+@pytest.mark.parametrize("where, name, labels", list(calls()))
+def test_what_is_counted_is_in_the_catalogue(where, name, labels):
+    assert set(FAMILIES[name].labels) == labels
+
+
+def test_no_metrics():
+    metrics = NoMetrics()
+    metrics.count("anything", 2, label="x")
+    metrics.observe("anything", 0.5)
+
+
+# -- counting
+
+
+def run(directory: Path, program: str) -> str:
+    """The output of *program*, which has `metrics` open in *directory* and `lines(PREFIX)` to read them."""
+    begin = f"""
+        import sys, time
+        from pathlib import Path
+        from prometheus_client import CollectorRegistry, generate_latest
+        from prometheus_client.multiprocess import MultiProcessCollector
+        from policyd.metrics import PrometheusMetrics
+        directory = {str(directory)!r}
+        def lines(prefix):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, directory)
+            text = generate_latest(registry).decode()
+            return [line for line in text.splitlines() if line.startswith("policyd_" + prefix)]
+        metrics = PrometheusMetrics(directory, "worker-0")
+        metrics.open()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(begin) + textwrap.dedent(program)],
+        env=os.environ | {"PYTHONPATH": str(PACKAGE.parent), "PROMETHEUS_MULTIPROC_DIR": str(directory)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.stderr
+    return done.stdout
+
+
+def test_known_series_begin_at_zero(tmp_path):
+    output = run(tmp_path, "print(*lines('messages_total'), *lines('spf_lookups_count'), sep='\\n')")
+    assert output.splitlines() == [
+        'policyd_messages_total{action="accept"} 0.0',
+        'policyd_messages_total{action="reject"} 0.0',
+        'policyd_messages_total{action="defer"} 0.0',
+        'policyd_messages_total{action="discard"} 0.0',
+        'policyd_messages_total{action="quarantine"} 0.0',
+        'policyd_messages_total{action="abort"} 0.0',
+        "policyd_spf_lookups_count 0.0",
+    ]
+
+
+def test_counters_gauges_and_histograms(tmp_path):
+    program = """
+        metrics.count("messages_total", action="defer")
+        metrics.count("messages_total", 2, action="defer")
+        metrics.count("ratelimit_checks_total", limit="x", result="over", enforced="true")
+        metrics.count("connections", 3)
+        metrics.count("connections", -1)
+        metrics.observe("check_duration_seconds", 0.02, check="spf")
+        print(*lines('messages_total{action="defer"'), *lines("ratelimit_checks"), sep="\\n")
+        print(*lines("check_duration_seconds_bucket")[3:6], *lines("check_duration_seconds_sum"), sep="\\n")
+        (gauges,) = MultiProcessCollector.merge([f"{directory}/gauge_livesum_worker-0.db"])
+        print(gauges.samples[0].value)
+    """
+    assert run(tmp_path, program).splitlines() == [
+        'policyd_messages_total{action="defer"} 3.0',
+        'policyd_ratelimit_checks_total{enforced="true",limit="x",result="over"} 1.0',
+        'policyd_check_duration_seconds_bucket{check="spf",le="0.01"} 0.0',
+        'policyd_check_duration_seconds_bucket{check="spf",le="0.025"} 1.0',
+        'policyd_check_duration_seconds_bucket{check="spf",le="0.05"} 1.0',
+        'policyd_check_duration_seconds_sum{check="spf"} 0.02',
+        "2.0",
+    ]
+
+
+def test_a_successor_goes_on_counting(tmp_path):
+    """It takes over the file, so that a worker that dies often does not fill the directory."""
+    program = """
+        metrics.count("messages_total", action="defer")
+        metrics.count("connections", 5)
+    """
+    run(tmp_path, program)
+    run(tmp_path, program)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert (
+        run(tmp_path, "print(*lines('messages_total{action=\"defer\"'))")
+        == 'policyd_messages_total{action="defer"} 2.0\n'
+    )
+
+
+def test_mistakes_are_told(tmp_path):
+    program = """
+        for name, labels in [("no_such", {}), ("messages_total", {"action": "eaten"}), ("config_files", {})]:
+            try:
+                metrics.count(name, **labels)
+            except (KeyError, ValueError) as error:
+                print(type(error).__name__, error)
+    """
+    assert run(tmp_path, program).splitlines() == [
+        "KeyError 'no_such'",
+        "ValueError messages_total: 'eaten' is no action",
+        "KeyError 'config_files'",
+    ]
+
+
+def test_counting_costs_microseconds(tmp_path):
+    program = """
+        begun = time.perf_counter()
+        for _ in range(10000):
+            metrics.count("decisions_total", phase="mail", action="accept", enforced="true")
+        print(time.perf_counter() - begun)
+    """
+    assert float(run(tmp_path, program)) / 10000 < 20e-6  # about 1 µs on a quiet machine
