@@ -1,0 +1,125 @@
+"""The syntax that DKIM and ARC share: tag lists (RFC 6376 3.2), and why a signature is not good."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+MAX_SHOWN = 40  # characters of somebody else's text in a reason
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_FOLDING = re.compile(r"[ \t\r\n]+")
+_ESCAPE = re.compile(r"=([0-9A-F]{2})?")
+_UNPRINTABLE = re.compile(r"[^ -~]")
+_DOMAIN = re.compile(r"[\w\x80-\xff-]{1,63}(?:\.[\w\x80-\xff-]{1,63})*", re.ASCII)
+MAX_DOMAIN = 253
+
+
+class DkimResult(StrEnum):
+    """RFC 8601 2.7.1."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    POLICY = "policy"
+    NEUTRAL = "neutral"
+    TEMPERROR = "temperror"
+    PERMERROR = "permerror"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A kind of trouble: its name in Exim's manner, and the result it gives."""
+
+    name: str
+    result: DkimResult
+
+
+SYNTAX = Problem("signature_syntax", DkimResult.PERMERROR)
+UNKNOWN = Problem("signature_unknown", DkimResult.NEUTRAL)  # RFC 6376: what a verifier does not know, it ignores
+EXPIRED = Problem("signature_expired", DkimResult.PERMERROR)  # RFC 6376 3.5, x=
+FROM_FUTURE = Problem("signature_future", DkimResult.PERMERROR)  # RFC 6376 3.5, t=
+NOT_ACCEPTED = Problem("signature_not_accepted", DkimResult.POLICY)  # RFC 8301 3.1: SHA-1, unless a policy wants it
+NO_KEY = Problem("pubkey_unavailable", DkimResult.PERMERROR)  # RFC 6376 6.1.2, as all trouble with keys
+NO_ANSWER = Problem("pubkey_unavailable", DkimResult.TEMPERROR)
+KEY_SYNTAX = Problem("pubkey_dns_syntax", DkimResult.PERMERROR)
+KEY_OCTETS = Problem("pubkey_der_syntax", DkimResult.PERMERROR)
+KEY_REVOKED = Problem("pubkey_der_syntax", DkimResult.PERMERROR)
+KEY_MISMATCH = Problem("pubkey_mismatch", DkimResult.PERMERROR)
+KEY_TOO_SHORT = Problem("pubkey_too_short", DkimResult.POLICY)  # RFC 8301 3.2
+KEY_TOO_LONG = Problem("pubkey_too_long", DkimResult.POLICY)
+BODY_CHANGED = Problem("bodyhash_mismatch", DkimResult.FAIL)
+BODY_UNSIGNED = Problem("body_partly_signed", DkimResult.POLICY)
+INCORRECT = Problem("signature_incorrect", DkimResult.FAIL)
+NOT_TRIED = Problem("", DkimResult.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What is wrong with one signature. *reason*: a line of printable ASCII."""
+
+    problem: Problem
+    reason: str
+
+
+class Unverifiable(Exception):  # noqa: N818 - a finding; it stays inside a check
+    """A signature, or its key, has a flaw."""
+
+    def __init__(self, problem: Problem, reason: str) -> None:
+        super().__init__(reason)
+        self.flaw = Flaw(problem, reason)
+
+
+def shown(text: str) -> str:
+    """Somebody else's text, fit for a reason."""
+    return _UNPRINTABLE.sub("?", text[:MAX_SHOWN])
+
+
+def tag_list(text: str, problem: Problem = SYNTAX) -> dict[str, str]:
+    """The tags by name, folding left inside their values. Raises `Unverifiable` with *problem*."""
+    from dkim.util import InvalidTagValueList, parse_tag_value  # dkimpy is slow to load
+
+    try:
+        found = parse_tag_value(text.encode("latin-1"))
+    except InvalidTagValueList as error:
+        spec = shown(error.args[0].decode("latin-1"))
+        raise Unverifiable(problem, f"not a tag, or the second of its name: {spec}") from None
+    tags = {name.decode("latin-1"): value.decode("latin-1") for name, value in found.items()}
+    for name in tags:
+        if not _NAME.fullmatch(name):
+            raise Unverifiable(problem, f"not the name of a tag: {shown(name)}")
+    return tags
+
+
+def unfolded(text: str) -> str:
+    """A value in which blanks mean nothing."""
+    return _FOLDING.sub("", text)
+
+
+def items(text: str) -> tuple[str, ...]:
+    """A colon-separated value; blanks mean nothing in it."""
+    return tuple(filter(None, unfolded(text).split(":")))
+
+
+def decoded(text: str, what: str, problem: Problem = SYNTAX) -> bytes:
+    """Base64 (RFC 6376 2.10) that may be folded. Raises `Unverifiable`."""
+    try:
+        return base64.b64decode(unfolded(text), validate=True)
+    except (binascii.Error, ValueError):  # ValueError: not ASCII
+        raise Unverifiable(problem, f"{what} is not base64") from None
+
+
+def unquoted(text: str, what: str) -> str:
+    """DKIM's quoted-printable (RFC 6376 2.11). Raises `Unverifiable`; control characters are wrong in what we show."""
+    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else "\0", unfolded(text))
+    if re.search(r"[\0-\x1f\x7f]", plain):
+        raise Unverifiable(SYNTAX, f"{what} is not quoted-printable text")
+    return plain
+
+
+def is_domain(text: str) -> bool:
+    """Whether *text* can be a domain name or a selector; RFC 8616 allows UTF-8."""
+    return len(text) <= MAX_DOMAIN and _DOMAIN.fullmatch(text) is not None
