@@ -1,0 +1,124 @@
+"""The Authentication-Results field: what every check has said, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from policyd.checks.iprev import Iprev, Result
+from policyd.checks.spf import SpfOutcome
+from policyd.errors import ExpansionError
+from policyd.language.expand import expanded
+from policyd.language.registry import item, modifier
+from policyd.mail.authres import FIELD, AuthResult, authentication_results, claimed_ids
+from policyd.policy import Phase
+from policyd.resolver.names import ascii_name
+from policyd.transaction import Transaction
+
+MAX_ID = 1000  # octets that a name can have in U-labels
+METHODS = ("iprev", "auth", "spf", "dkim", "dmarc", "arc")
+"""In the order in which Exim lists them."""
+
+Report = Callable[[Transaction], Iterable[AuthResult]]
+
+_REPORTS: dict[str, Report] = {}
+
+
+def reports(method: str) -> Callable[[Report], Report]:
+    """Mark the function that knows what *method*, one of `METHODS`, has found so far. It must not start a check."""
+
+    def register(report: Report) -> Report:
+        assert method in METHODS
+        _REPORTS[method] = report
+        return report
+
+    return register
+
+
+def field(tx: Transaction, authserv_id: str) -> str:
+    """The whole field, from what has been checked so far."""
+    results = [result for method in METHODS if method in _REPORTS for result in _REPORTS[method](tx)]
+    return authentication_results(authserv_id, results)
+
+
+@item("authresults", arguments=(1, 1), needs="dkim")
+def _authresults(tx: Transaction, authserv_id: str) -> str:
+    """An ``Authentication-Results:`` field (RFC 8601) with everything that has been checked so far.
+
+    The argument is the name under which this host's results are known, mostly
+    ``$primary_hostname``. What has not been checked is not mentioned. Mostly the
+    modifier ``authresults`` is the better choice: it removes forged fields, too.
+    """
+    return field(tx, _id(authserv_id))
+
+
+@modifier("authresults", argument=expanded, phases=Phase.DATA, needs="dkim", extension=True)
+def _authresults_modifier(tx: Transaction, authserv_id: str) -> None:
+    """Put the field of ``${authresults{ID}}`` on top of the message, and remove those that claim to be ours.
+
+    A field that came with the message is removed when it has this ID, in any
+    spelling, or when nobody can tell whose it is; those of other hosts stay. Put
+    it behind the checks: what has not been checked is not mentioned.
+    """
+    tx.add_headers(f":at_start:{field(tx, _id(authserv_id))}")
+    forged = [header for header in tx.message.find(FIELD) if header.number and is_ours(header.value, authserv_id)]
+    tx.unwanted_headers += forged
+    if forged:
+        count = tx.services.metrics.count
+        count("auth_results_headers_removed_total", len(forged), header="authentication-results")
+
+
+def _id(text: str) -> str:
+    """An authserv-id, in A-labels where it can be. Raises `ExpansionError`."""
+    if not text.strip(" \t\r\n"):
+        raise ExpansionError("authresults: the name of this host is empty")
+    return text if text.isascii() else ascii_name(text) or text
+
+
+def is_ours(value: str, authserv_id: str) -> bool:
+    """Whether a field could be taken for one of this host's."""
+    claimed = claimed_ids(value)
+    return not claimed or bool({_spelled(authserv_id)} & set(map(_spelled, claimed)))
+
+
+def _spelled(name: str) -> str:
+    return (ascii_name(name) if len(name) <= MAX_ID else None) or name
+
+
+# -- what other topics have found
+
+
+@reports("iprev")
+def _iprev(tx: Transaction) -> Iterator[AuthResult]:
+    client = tx.connection.client
+    if client.address is None:
+        return
+    looked_up: Iprev | None = tx.connection.facts.get("reverse_dns")
+    address = (("smtp.remote-ip", str(client.address)),)
+    if client.name:  # the MTA has confirmed it, or we have
+        yield AuthResult("iprev", "pass", address, client.name)
+    elif looked_up:
+        yield AuthResult("iprev", "temperror" if looked_up.result is Result.TEMPERROR else "fail", address)
+
+
+@reports("auth")
+def _auth(tx: Transaction) -> Iterator[AuthResult]:
+    macros = tx.connection.macros
+    mechanism, identity = macros.get("auth_type", ""), macros.get("auth_authen", "")
+    if mechanism:
+        properties = (("smtp.auth", identity), ("smtp.mailfrom", macros.get("auth_author", "")))
+        yield AuthResult("auth", "pass", properties, mechanism if identity else f"{mechanism}, no id saved")
+
+
+@reports("spf")
+def _spf(tx: Transaction) -> Iterator[AuthResult]:
+    outcome: SpfOutcome | None = tx.facts.get("spf") or tx.facts.get("sender_policy")
+    if outcome:
+        yield _spf_result(outcome, "best guess record for domain" if outcome.guessed else "")
+    of_helo: SpfOutcome | None = tx.facts.get("spf_helo")
+    if of_helo and not (outcome and outcome.identity == "helo"):
+        yield _spf_result(of_helo)
+
+
+def _spf_result(outcome: SpfOutcome, comment: str = "") -> AuthResult:
+    name = "smtp.mailfrom" if outcome.identity == "mailfrom" else "smtp.helo"
+    return AuthResult("spf", str(outcome.result), ((name, outcome.domain),), comment)

@@ -1,0 +1,131 @@
+"""The client's host: its confirmed names, and what it calls itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+from policyd.checks.iprev import Address, Iprev, Result, addresses, iprev
+from policyd.errors import Defer
+from policyd.language.marks import client_controlled
+from policyd.language.registry import variable, verification
+from policyd.language.scanning import Unknown
+from policyd.mail.octets import lower
+from policyd.resolver import DnsTemporary
+from policyd.transaction import Transaction, fact
+from policyd.words.choices import flags
+
+
+@fact(connection=True)
+def reverse_dns(tx: Transaction) -> Iprev:
+    """What reverse DNS says of the client: nothing for a local submission."""
+    address = tx.connection.client.address
+    if address is None:
+        return Iprev(Result.PERMERROR, reason="no client address")
+    found = iprev(tx.resolver, address)
+    tx.services.metrics.count("iprev_results_total", result=str(found.result))
+    return found
+
+
+def client_names(tx: Transaction) -> tuple[str, ...]:
+    """The names of the client that resolve back to it: the MTA's, which has looked, or those that we find.
+
+    Raises `Unknown` when there is none, and `Defer` while DNS cannot say.
+    """
+    client = tx.connection.client
+    if client.name:
+        return (client.name,)
+    found: Iprev = reverse_dns(tx)
+    if found.names:
+        tx.connection.client = replace(client, name=found.names[0])  # from now on the log shows it
+        return found.names
+    if found.result is Result.TEMPERROR:
+        raise Defer(f"host lookup deferred for {client.address}: {found.reason}")
+    raise Unknown(f"failed to find host name for {client.address}")
+
+
+@client_controlled
+@variable("sender_host_name")
+def _sender_host_name(tx: Transaction) -> str:
+    """The client's name, confirmed by DNS in both directions; empty when it has none.
+
+    The MTA has mostly looked it up; where it tells none, DNS is asked when this
+    variable is used.
+    """
+    if tx.connection.client.address is None:
+        return tx.connection.client.name
+    try:
+        return client_names(tx)[0]
+    except (Unknown, Defer):
+        return ""
+
+
+@variable("host_lookup_failed")
+def _host_lookup_failed(tx: Transaction) -> str:
+    """``1`` when the client has been found to have no confirmed name, otherwise ``0``."""
+    return "1" if _known(tx) in (Result.FAIL, Result.PERMERROR) else "0"
+
+
+@variable("host_lookup_deferred")
+def _host_lookup_deferred(tx: Transaction) -> str:
+    """``1`` when DNS could not say what the client's name is, otherwise ``0``."""
+    return "1" if _known(tx) is Result.TEMPERROR else "0"
+
+
+def _known(tx: Transaction) -> Result | None:
+    """The result of a lookup that has been made; these variables make none."""
+    found: Iprev | None = tx.connection.facts.get("reverse_dns")
+    return found.result if found else None
+
+
+# -- verifications
+
+
+@verification("reverse_host_lookup", options=flags("defer_ok"))
+def _reverse_host_lookup(tx: Transaction, options: frozenset[str]) -> bool:
+    """Whether the client's address has a name that has this address: what mail servers have, and many others not.
+
+    What DNS cannot answer now defers, unless ``/defer_ok`` follows: then it passes.
+    """
+    if tx.connection.client.address is None:
+        return True
+    try:
+        return bool(client_names(tx))
+    except Unknown:
+        found = reverse_dns(tx)
+        tx.frame.log_message = f"host lookup failed for reverse lookup check ({found.reason})"
+        return False
+    except Defer:
+        if "defer_ok" in options:
+            return True
+        raise Defer("host lookup deferred for reverse lookup check") from None
+
+
+@verification("helo")
+def _helo(tx: Transaction, _: None) -> bool:
+    """Whether the name in HELO is the client's: one of its confirmed names, or a name that has its address.
+
+    An address literal has to be the client's address.
+    """
+    client, helo = tx.connection.client, tx.connection.helo
+    if client.address is None or not helo:
+        return client.address is None
+    if helo.startswith("["):
+        return _is_literal(helo, client.address)
+    try:
+        if any(lower(helo) == lower(name) for name in client_names(tx)):
+            return True
+    except (Unknown, Defer):
+        pass  # the forward lookup may still confirm it
+    try:
+        return client.address in addresses(tx.resolver, helo, client.address.version)
+    except DnsTemporary as error:
+        raise Defer(f"DNS lookup of HELO name {helo} failed: {error}") from None
+
+
+def _is_literal(helo: str, address: Address) -> bool:
+    text = helo.removeprefix("[").removesuffix("]")
+    try:
+        return ip_address(text[5:] if lower(text).startswith("ipv6:") else text) == address
+    except ValueError:
+        return False
