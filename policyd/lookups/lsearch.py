@@ -1,54 +1,77 @@
-"""``lsearch``: a text file of ``key: data`` lines."""
+"""``lsearch``: a text file of ``key: data`` lines. Its lines are what the other ``…lsearch`` types read, too."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from dataclasses import dataclass
 
-from policyd.language.parser import unescape
+from policyd.language.escapes import unescape
 from policyd.language.registry import lookup
 from policyd.language.source import BLANKS
 from policyd.mail.octets import lower
 from policyd.transaction import Transaction
 
-
-@lookup("lsearch", style="single")
-def _lsearch(tx: Transaction, path: str, key: str, _: tuple[str, ...]) -> str | None:
-    """The data of the first line with this key, letters compared without case."""
-    return index(tx.read_file(path)).get(lower(key))
+PURPOSE = "for linear search"
+RETURN_FULL = "ret=full"
 
 
-@lru_cache(maxsize=64)
-def index(text: str) -> dict[str, str]:
-    """Data by lower-case key; of several lines with one key the first counts."""
-    found: dict[str, str] = {}
-    for key, data in entries(text):
-        found.setdefault(lower(key), data)
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a file. *full* is all of it, the key without its quotes; *data* what follows key and colon."""
+
+    key: str
+    full: str
+    data: str
+
+    def answer(self, options: tuple[str, ...]) -> str:
+        """What a lookup gives when this is the entry it wants."""
+        return self.full if RETURN_FULL in options else self.data
+
+
+@lookup("lsearch", style="file", options=(RETURN_FULL,))
+def _lsearch(tx: Transaction, path: str, key: str, options: tuple[str, ...]) -> str | None:
+    """The data of the first line that has the key, letters compared without case.
+
+    A line is a key, a colon or blanks, and data. A key with a colon or a blank
+    in it stands in double quotes. A line that begins with a blank continues the
+    one before. Empty lines, and those that begin with ``#``, are comments; one
+    inside an entry ends its data.
+
+    ``ret=full``: the key comes with its data, as in the file.
+    """
+    entry = tx.services.files.parsed(path, index, PURPOSE).get(lower(key))
+    return None if entry is None else entry.answer(options)
+
+
+def index(text: str) -> dict[str, Entry]:
+    """Entries by lower-case key; of several with one key the first counts."""
+    found: dict[str, Entry] = {}
+    for entry in entries(text):
+        found.setdefault(lower(entry.key), entry)
     return found
 
 
-def entries(text: str) -> Iterator[tuple[str, str]]:
-    """Keys with their data, continuation lines joined by one blank.
-
-    Empty lines and comments are skipped, inside an entry too.
-    """
-    key: str | None = None
-    parts: list[str] = []
+def entries(text: str) -> Iterator[Entry]:
+    """Every entry of a file, in its order."""
+    entry: Entry | None = None
+    open_ = False  # whether the next line may continue it
     for line in text.split("\n"):
-        if not line.strip(BLANKS) or line.startswith("#"):
-            continue
-        if line[0] in BLANKS:
-            parts.append(line.strip(BLANKS))
-            continue
-        if key is not None:
-            yield key, " ".join(part for part in parts if part)
-        key, data = _split(line)
-        parts = [data]
-    if key is not None:
-        yield key, " ".join(part for part in parts if part)
+        content = line.rstrip(BLANKS)
+        if not content or content.startswith("#"):
+            open_ = False
+        elif content[0] in BLANKS:
+            if entry is not None and open_:
+                more = " " + content.lstrip(BLANKS)
+                entry = Entry(entry.key, entry.full + more, entry.data + more)
+        else:
+            if entry is not None:
+                yield entry
+            entry, open_ = _entry(content), True
+    if entry is not None:
+        yield entry
 
 
-def _split(line: str) -> tuple[str, str]:
+def _entry(line: str) -> Entry:
     """Key and data: the key ends at a colon or a blank, or is quoted."""
     if line.startswith('"'):
         end = _closing_quote(line)
@@ -56,7 +79,7 @@ def _split(line: str) -> tuple[str, str]:
     else:
         end = next((at for at, c in enumerate(line) if c == ":" or c in BLANKS), len(line))
         key, rest = line[:end], line[end:]
-    return key, rest.lstrip(BLANKS).removeprefix(":").strip(BLANKS)
+    return Entry(key, key + rest, rest.lstrip(BLANKS).removeprefix(":").lstrip(BLANKS))
 
 
 def _closing_quote(line: str) -> int:
