@@ -84,5 +84,9 @@ class Defer(Exception):  # noqa: N818 - it is a state of the world, not an error
     """The world cannot answer now: DNS, a store or a lookup failed for a while."""
 
 
+class Unopened(Defer):
+    """A file that the policy names cannot be opened: in a list a deferral, in an expansion an `ExpansionError`."""
+
+
 class ForcedFail(Exception):  # noqa: N818 - the policy's author asked for it
     """The author's own ``fail`` was reached."""

@@ -22,15 +22,22 @@ class Phase(Flag):
     MAIL = auto()
     RCPT = auto()
     PREDATA = auto()
+    DKIM = auto()
     DATA = auto()
     QUIT = auto()
     NOTQUIT = auto()
 
+    @property
+    def title(self) -> str:
+        """What Exim's log calls the ACL of this phase."""
+        return {"CONNECT": "connection", "HELO": "EHLO or HELO"}.get(str(self.name), str(self.name))
+
 
 ANY = ~Phase(0)
-AFTER_MAIL = Phase.MAIL | Phase.RCPT | Phase.PREDATA | Phase.DATA
+AFTER_MAIL = Phase.MAIL | Phase.RCPT | Phase.PREDATA | Phase.DKIM | Phase.DATA
 """Exim's "message ACLs": where there is a message to add a header to."""
 SENDER_KNOWN = AFTER_MAIL | Phase.NOTQUIT
+CAN_DISCARD = Phase.MAIL | Phase.RCPT | Phase.DKIM | Phase.DATA
 
 RunAcl = Callable[["Context"], "Verdict"]
 
@@ -59,7 +66,8 @@ class Policy:
     ACL, for listings. *snapshot* is the text it was compiled from: a worker
     compiles the very same text after a reload. *expansion* compiles a text of
     somebody else's as if it stood at the end of the configuration, macros
-    replaced; it raises `PolicyError`.
+    replaced; it raises `PolicyError`. *needs*: what is only kept of a message
+    for a policy that looks at it (``body``).
     """
 
     settings: Settings
@@ -68,3 +76,4 @@ class Policy:
     warnings: tuple[Problem, ...]
     snapshot: Snapshot
     expansion: Callable[[str], Callable[[Context], str]]
+    needs: frozenset[str] = frozenset()

@@ -3,12 +3,15 @@
 # ruff: noqa: RUF009 - option() makes the dataclass field of its row
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from policyd.errors import Severity
+
 if TYPE_CHECKING:
+    from policyd.language.scanning import Matcher
     from policyd.language.source import Source
 
 T = TypeVar("T")
@@ -27,6 +30,16 @@ class Kind(Enum):
     SOCKET = "socket"
     ENDPOINT = "host:port"
     ADDRESSES = "list of IP addresses"
+    SQL_SERVERS = "list of HOST/DATABASE/USER/PASSWORD"
+    REDIS_SERVERS = "list of HOST/NUMBER/PASSWORD"
+    DISCOVERY = "rfc9989, rfc7489 or psl"
+    SEVERITY = "error or warn"
+    SEVERAL_AUTHORS = "strictest, permerror or exim"
+    HASHES = "list of sha256 and sha1"
+    KEY_TYPES = "list of ed25519 and rsa"
+    KEY_SIZES = "list of TYPE=BITS"
+    EXPANDED = "string, expanded when it is used"  # a function of the transaction
+    DOMAINS = "list of domains"  # a Matcher
     ACL = "ACL"  # its name, an ACL itself, or a string that expands to one of them; kept as a Source
 
 
@@ -47,6 +60,9 @@ class Settings:
     acl_smtp_mail: Source | None = option(Kind.ACL, None, "the ACL for MAIL")
     acl_smtp_rcpt: Source | None = option(Kind.ACL, None, "the ACL for each RCPT")
     acl_smtp_predata: Source | None = option(Kind.ACL, None, "the ACL for the DATA command")
+    acl_smtp_dkim: Source | None = option(
+        Kind.ACL, None, "the ACL for DKIM signatures, for each signer once, before the one for the message itself"
+    )
     acl_smtp_data: Source | None = option(Kind.ACL, None, "the ACL for the message itself")
     acl_smtp_quit: Source | None = option(Kind.ACL, None, "the ACL for QUIT; its result is ignored")
     acl_smtp_notquit: Source | None = option(
@@ -54,6 +70,11 @@ class Settings:
     )
 
     # -- how ACLs behave
+    dry_run: bool = option(
+        Kind.BOOLEAN,
+        False,
+        "whether every verdict is only logged (dry run:) and counted (enforced=false), and everything let through",
+    )
     primary_hostname: str = option(Kind.STRING, "localhost", "this host's name; where unset, what the system calls it")
     qualify_domain: str = option(
         Kind.STRING, "localhost", "the domain of an address without one; where unset, primary_hostname"
@@ -62,6 +83,24 @@ class Settings:
     smtp_return_error_details: bool = option(
         Kind.BOOLEAN, False, "whether a client is told why it is deferred, not only that it is"
     )
+
+    # -- what expansions may do and see
+    taint: Severity = option(
+        Kind.SEVERITY,
+        Severity.ERROR,
+        "what it is when text of the client's can reach a file name, a query without its quoting operator, an ACL "
+        "name, a command or a second expansion: error or warn",
+    )
+    allow_run: bool = option(Kind.BOOLEAN, False, "whether ${run} may run programs")
+    allow_readsocket: bool = option(Kind.BOOLEAN, False, "whether ${readsocket} may ask other programs")
+    keep_environment: str = option(
+        Kind.STRING, "", "which environment variables ${env} shows: a list of names, *END, ^REGEX, or * for all"
+    )
+    add_environment: str = option(Kind.STRING, "", "environment variables of its own for ${env}: a list of NAME=VALUE")
+    message_body_visible: int = option(
+        Kind.INTEGER, 500, "how many octets of a body $message_body and $message_body_end show", limits=(0, 2**24)
+    )
+    message_body_newlines: bool = option(Kind.BOOLEAN, False, "whether they show newlines rather than blanks")
 
     # -- the daemon
     state_directory: str = option(Kind.PATH, "/var/lib/policyd", "where rates and other state are kept")
@@ -84,6 +123,68 @@ class Settings:
     dns_timeout: float = option(Kind.TIME, 5.0, "for one question, all servers and retries")
     dns_cache_size: int = option(Kind.INTEGER, 20000, "how many answers are kept; 0: none", limits=(0, 2**31 - 1))
     spf_timeout: float = option(Kind.TIME, 20.0, "for one SPF check, all its questions")
+
+    # -- DKIM and ARC
+    dkim_verify_signers: Callable[[Any], str] | None = option(
+        Kind.EXPANDED,
+        None,
+        "for whom acl_smtp_dkim runs: a list of domains and identities; where unset, $dkim_signers",
+    )
+    dkim_verify_hashes: tuple[str, ...] = option(
+        Kind.HASHES, ("sha256",), "the hashes that signatures may be made with, those to be taken first in front"
+    )
+    dkim_verify_keytypes: tuple[str, ...] = option(
+        Kind.KEY_TYPES, ("ed25519", "rsa"), "the keys that signatures may be made with, in the same way"
+    )
+    dkim_verify_min_keysizes: tuple[tuple[str, int], ...] = option(
+        Kind.KEY_SIZES, (("rsa", 1024), ("ed25519", 250)), "the least number of bits of a key, by its type"
+    )
+    dkim_verify_minimal: bool = option(
+        Kind.BOOLEAN, False, "whether verifying ends with the first signature that passes"
+    )
+    dkim_max_signatures: int = option(
+        Kind.INTEGER, 10, "how many signatures of a message are looked at, from the top", limits=(1, 100)
+    )
+    dkim_allow_unsigned_body: bool = option(
+        Kind.BOOLEAN, False, "whether a signature may pass that leaves the end of the body unsigned (l=), as in Exim"
+    )
+    arc_trusted_sealers: Matcher | None = option(
+        Kind.DOMAINS, None, "the domains that are believed what they have sealed: a list, such as +sealers"
+    )
+
+    # -- DMARC
+    dmarc_discovery: str = option(
+        Kind.DISCOVERY,
+        "",
+        "how policies and organizational domains are found: rfc9989 walks up the DNS tree; rfc7489 is the older "
+        "standard, with a public suffix list; psl is the newer one with that list; where unset, rfc9989, or rfc7489 "
+        "if dmarc_tld_file is set",
+    )
+    dmarc_tld_file: str = option(Kind.PATH, "", "the public suffix list; where unset, the one that comes with policyd")
+    dmarc_multiple_from: str = option(
+        Kind.SEVERAL_AUTHORS,
+        "strictest",
+        "what decides when From: names several domains: the strictest outcome of all; permerror; or, as in Exim, the "
+        "first address of the last field",
+    )
+    dmarc_history_file: str = option(Kind.PATH, "", "where outcomes are written for opendmarc-import; empty: nowhere")
+    dmarc_forensic_sender: str = option(
+        Kind.STRING, "", "the From: of failure reports, its address sends them; where unset, postmaster and nobody"
+    )
+    dmarc_forensic_smtp: str = option(Kind.ENDPOINT, "127.0.0.1:25", "who takes failure reports; empty: none are sent")
+    dmarc_forensic_limit: int = option(
+        Kind.INTEGER, 10, "failure reports for one domain in one hour", limits=(0, 2**31 - 1)
+    )
+
+    # -- databases that lookups ask; HOST may be HOST::PORT, HOST(/SOCKET) or [IPV6], and the first that answers counts
+    pgsql_servers: tuple[str, ...] = option(Kind.SQL_SERVERS, (), "the servers of pgsql lookups")
+    mysql_servers: tuple[str, ...] = option(Kind.SQL_SERVERS, (), "the servers of mysql lookups")
+    redis_servers: tuple[str, ...] = option(Kind.REDIS_SERVERS, (), "the servers of redis lookups")
+    sqlite_dbfile: str = option(Kind.PATH, "", "the database of sqlite lookups that name none")
+    sqlite_lock_timeout: int = option(
+        Kind.INTEGER, 5, "how many seconds a sqlite lookup waits for others who write", limits=(0, 3600)
+    )
+    lookup_timeout: float = option(Kind.TIME, 10.0, "for one lookup in a database, all its servers")
 
 
 OPTIONS: Mapping[str, Field[Any]] = {row.name: row for row in fields(Settings)}

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from functools import wraps
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
 from policyd.files import Files
 from policyd.language.frame import Frame, Trace
 from policyd.mail.address import Address
-from policyd.mail.message import Message, added_lines
+from policyd.mail.message import Header, Message, added_lines
+from policyd.mail.octets import printable
 from policyd.metrics import Metrics
+from policyd.outbox import NoOutbox, Outbox
 from policyd.policy import AFTER_MAIL, Phase
+from policyd.pools import Pools
 from policyd.resolver import Resolver
 from policyd.settings import Settings
 from policyd.stores import Store
 
 T = TypeVar("T")
+MAX_COMMANDS = 20  # in $smtp_command_history
 
 
 class Log(Protocol):
@@ -38,6 +43,8 @@ class Services:
     metrics: Metrics
     log: Log
     files: Files = field(default_factory=Files)
+    pools: Pools = field(default_factory=Pools)
+    outbox: Outbox = field(default_factory=NoOutbox)
     clock: Callable[[], float] = time.time  # seconds since 1970
     sleep: Callable[[float], None] = time.sleep
 
@@ -54,17 +61,31 @@ class Client:
 
 
 @dataclass(slots=True)
+class Checks:
+    """Which checks of the message an ACL has switched off, or on."""
+
+    dkim: bool = True
+    dmarc: bool = True
+    forensic: bool = False  # whether DMARC failures are reported to the domain, one by one
+
+
+@dataclass(slots=True)
 class Connection:
     """What outlives a message: one SMTP connection."""
 
     client: Client
     helo: str = ""
-    esmtp: bool = True  # a milter is not told whether it was EHLO; nearly always it was
+    esmtp: bool = False  # from EHLO on
+    multiline: bool = True  # control = no_multiline_responses turns it off
     macros: dict[str, str] = field(default_factory=dict)  # what the MTA told, by its name without braces
     variables: dict[str, str] = field(default_factory=dict)  # $acl_c…
     facts: dict[str, Any] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)  # per_conn limits already counted
     messages: int = 0
+    commands: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_COMMANDS))  # the last ones, by their names
+    notquit_reason: str = ""  # why it ended without QUIT
+    checks: Checks = field(default_factory=Checks)  # what each message begins with
+    trace: Trace | None = None  # control = debug: from now on
 
 
 @dataclass(slots=True)
@@ -80,11 +101,14 @@ class Transaction:
     phase: Phase = Phase.CONNECT
     deadline: float = float("inf")  # time.monotonic()
     command: str = ""  # the SMTP command being judged, with its argument
+    command_argument: str = ""
+    command_path: str = ""  # the argument without ESMTP parameters
     sender: Address | None = None
     sender_parameters: tuple[str, ...] = ()
     recipient: Address | None = None  # the one being judged
     recipients: list[Address] = field(default_factory=list)  # accepted so far
     deleted_recipients: list[str] = field(default_factory=list)  # accepted, and discarded: the paths of their RCPT
+    discarded: bool = False  # at MAIL: everything up to the end of the message is accepted, and nothing kept
     rcpt_count: int = 0
     rcpt_fail_count: int = 0
     rcpt_defer_count: int = 0
@@ -92,14 +116,16 @@ class Transaction:
     message: Message = field(default_factory=Message)
     added_headers: list[tuple[str, str]] = field(default_factory=list)  # (position, line): wanted, not yet real
     removed_headers: list[str] = field(default_factory=list)
+    unwanted_headers: list[Header] = field(default_factory=list)  # to be removed one by one
     quarantine: str = ""  # why the message is to be held
+    dry_run: bool = False  # the verdict of the ACL that runs now is only logged and counted
     acl_variables: dict[str, str] = field(default_factory=dict)  # $acl_m…
     facts: dict[str, Any] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)  # per_mail limits already counted
     command_rates: dict[str, float] = field(default_factory=dict)  # per_cmd, readonly: until the next ACL
     warned: set[str] = field(default_factory=set)  # warn lines already logged
     reject_targets: tuple[str, ...] = ("main", "reject")  # log_reject_target
-    multiline: bool = True  # control = no_multiline_responses turns it off
+    checks: Checks = field(default_factory=Checks)
     frame: Frame = field(default_factory=Frame)
     trace: Trace | None = None
 
@@ -112,24 +138,41 @@ class Transaction:
         """The scope of ``acl_c…`` or ``acl_m…`` variable *name*."""
         return self.connection.variables if name.startswith("acl_c") else self.acl_variables
 
+    @property
+    def nobody_left(self) -> bool:
+        """Whether every recipient so far has been discarded."""
+        return self.discarded or (bool(self.deleted_recipients) and not self.recipients)
+
+    def record(self, target: str, text: str) -> None:
+        """A line for one of the logs (see `Log`); the queue id stands in front as soon as the MTA has told it."""
+        queue_id = self.connection.macros.get("i", "") if self.phase & AFTER_MAIL else ""
+        self.services.log.write(target, printable(f"{queue_id} {text}" if queue_id else text))
+
     def log(self, text: str) -> None:
         """A line for the main log."""
-        self.services.log.write("main", text)
+        self.record("main", text)
+
+    def note(self, text: str) -> None:
+        """A line for the main log about what the client does, which does not end in a refusal."""
+        self.log(f"{host_text(self)} Warning: {text}")
 
     def complain(self, text: str) -> None:
         """A line about the policy itself, for the main and the panic log."""
-        self.services.log.write("main", text)
-        self.services.log.write("panic", text)
+        self.record("main", text)
+        self.record("panic", text)
 
     def warn(self, user_message: str | None, log_message: str | None) -> None:
         """``log_message`` goes to the log, once per message; ``message`` is a header to add (Exim's old form)."""
-        if log_message and log_message != user_message and log_message not in self.warned:
+        if log_message and log_message not in self.warned:
             self.warned.add(log_message)
-            self.log(f"{host_text(self)} Warning: {log_message}")
+            self.note(log_message)
         if user_message and self.phase & AFTER_MAIL:
             self.add_headers(user_message)
         elif user_message:
-            self.complain(f'ACL "warn" with "message" found in a {str(self.phase.name).lower()} ACL: ignored')
+            self.complain(
+                f'ACL "warn" with "message" setting found in a non-message ({self.phase.title}) ACL: '
+                "cannot specify header lines here: message ignored"
+            )
 
     def add_headers(self, text: str) -> None:
         """Want header lines added; one that is already wanted is not wanted twice."""
@@ -141,10 +184,12 @@ class Transaction:
         """Make the wanted header changes part of the message: removals first, then additions."""
         for name in self.removed_headers:
             self.message.remove(name)
+        self.message.discard(self.unwanted_headers)
         for position, line in self.added_headers:
             name, _, value = line.partition(":")
             self.message.add(name, value, position)
         self.removed_headers.clear()
+        self.unwanted_headers.clear()
         self.added_headers.clear()
 
     def read_file(self, path: str) -> str:
@@ -161,10 +206,9 @@ def full_host(tx: Transaction) -> str:
     client, helo = tx.connection.client, tx.connection.helo
     if client.address is None:
         return ""
-    address = f"[{client.address}]"
-    shown = f"({helo}) " if helo not in ("", client.name, address) else ""
+    shown = f"({helo}) " if helo not in ("", client.name) else ""
     name = f"{client.name} " if client.name else ""
-    return f"{name}{shown}{address}"
+    return f"{name}{shown}[{client.address}]"
 
 
 def host_text(tx: Transaction) -> str:
@@ -172,7 +216,11 @@ def host_text(tx: Transaction) -> str:
     return f"H={full_host(tx)}"
 
 
-def fact(function: Callable[[Transaction], T] | None = None, *, connection: bool = False) -> Any:
+@overload
+def fact(function: Callable[[Transaction], T]) -> Callable[[Transaction], T]: ...
+@overload
+def fact(*, connection: bool) -> Callable[[Callable[[Transaction], T]], Callable[[Transaction], T]]: ...
+def fact(function: Callable[[Transaction], Any] | None = None, *, connection: bool = False) -> Any:
     """Compute once per message (or per *connection*), and time it by the function's name."""
 
     def decorate(compute: Callable[[Transaction], T]) -> Callable[[Transaction], T]:

@@ -30,7 +30,6 @@ MAY_IMPORT = {  # unit: the units whose names it may use; every unit may use its
     "observers": "policy transaction",
     "lookups": "checks errors files language mail pools resolver stores transaction",
     "words": "checks edits errors language lookups mail observers outbox policy resolver settings transaction",
-    "observers": "policy transaction",
     "loglines": "errors language policy transaction",
     "replies": "errors language loglines mail policy transaction",
     "conversation": "edits errors language loglines mail observers policy replies settings transaction",

@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(conf|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-DROP_IN = re.compile(r"# conf\.d/(\S+\.conf)\n")
+BLOCK = re.compile(r"^```(conf|console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DROP_IN = re.compile(r"# (conf\.d/\S+\.conf|policyd/\S+\.py)\n")
 
 
 def blocks(kind: str) -> list[object]:
@@ -28,8 +28,8 @@ def blocks(kind: str) -> list[object]:
 
 
 def drop_ins(page: Path) -> dict[str, str]:
-    """The files that a page tells its reader to write into conf.d."""
-    examples = [found[2] for found in BLOCK.finditer(page.read_text()) if found[1] == "conf"]
+    """The files that a page tells its reader to write."""
+    examples = [found[2] for found in BLOCK.finditer(page.read_text())]
     return {found[1]: text for text in examples if (found := DROP_IN.match(text))}
 
 
@@ -48,9 +48,10 @@ def policyd(desk: Path, command: str) -> subprocess.CompletedProcess[str]:
     wrapper.parent.mkdir(exist_ok=True)
     wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from policyd.cli import main; main()" "$@"\n')
     wrapper.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{wrapper.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    checkout = desk if (desk / "policyd").exists() else ROOT
+    environment = {**os.environ, "PATH": f"{wrapper.parent}:{os.environ['PATH']}", "PYTHONPATH": str(checkout)}
     return subprocess.run(
-        ["bash", "-c", f"{command} 2>&1"], cwd=desk, env=environment, capture_output=True, text=True, check=False
+        ["bash", "-c", f"{{ {command}\n}} 2>&1"], cwd=desk, env=environment, capture_output=True, text=True, check=False
     )
 
 
@@ -58,7 +59,7 @@ def policyd(desk: Path, command: str) -> subprocess.CompletedProcess[str]:
 def test_policy(desk: Path, page: Path, text: str) -> None:
     """A policy loads: a drop-in beside the shipped files, another one by itself."""
     drop_in = DROP_IN.match(text)
-    path = desk / "conf.d" / drop_in[1] if drop_in else desk / "example.conf"
+    path = desk / (drop_in[1] if drop_in else "example.conf")
     path.write_text(text)
     done = policyd(desk, "policyd check -c " + ("conf.d" if drop_in else "example.conf"))
     assert done.returncode == 0, done.stdout
@@ -67,8 +68,11 @@ def test_policy(desk: Path, page: Path, text: str) -> None:
 @pytest.mark.parametrize(("page", "text"), blocks("console"))
 def test_console(desk: Path, page: Path, text: str) -> None:
     """What a command prints is what the page shows."""
-    for name, drop_in in drop_ins(page).items():
-        (desk / "conf.d" / name).write_text(drop_in)
+    files = drop_ins(page)
+    if any(name.startswith("policyd/") for name in files):
+        shutil.copytree(ROOT / "policyd", desk / "policyd", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, drop_in in files.items():
+        (desk / name).write_text(drop_in)
     for example in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, expected = example.partition("\n")
         assert policyd(desk, command).stdout.splitlines() == expected.splitlines()

@@ -10,7 +10,7 @@ import click
 from policyd import config, words
 from policyd.cli.options import complain, say
 from policyd.errors import PolicyError
-from policyd.language.verdict import Acl
+from policyd.language.verdict import Acl, Step
 from policyd.policy import Phase, Policy
 
 
@@ -56,4 +56,11 @@ def _acl(acl: Acl) -> Iterator[str]:
     for statement in acl.statements:
         yield f"  {statement.where}: {statement.verb}"
         for step in statement.steps:
-            yield f"  {step.where}:   {'! ' if step.negated else ''}{step.label}"
+            yield f"  {step.where}:   {_item(step)}"
+
+
+def _item(step: Step) -> str:
+    """A condition or modifier as it was written."""
+    if step.role in ("message", "log_message"):
+        return f"{step.role} = {step.label}"
+    return f"{'! ' if step.negated else ''}{step.label}"

@@ -5,21 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from policyd.conversation import Conversation, Reply
+from policyd.conversation import Conversation
 from policyd.language.verdict import Outcome
+from policyd.replies import Reply
 from policyd.transaction import Client
 
 PATH_COMMAND = re.compile(r"(?:FROM|TO)[ \t]*:[ \t]*(<[^>]*>|[^ \t]+)[ \t]*(.*)", re.IGNORECASE | re.DOTALL)
-HEADER = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
+HEADER = re.compile(rb"([^\x00-\x20:\x7f]+)[ \t]*:(.*)", re.DOTALL)
 LOST = "connection-lost"  # $smtp_notquit_reason of a dialogue that ends without QUIT
 
 
 class Dialogue:
     """One client's dialogue: *lines* come from it, each with its line end; *say* is given the answers, without."""
 
-    def __init__(
-        self, talk: Conversation, hostname: str, lines: Iterable[bytes], say: Callable[[str], object]
-    ) -> None:
+    def __init__(self, talk: Conversation, hostname: str, lines: Iterable[bytes], say: Callable[[str], object]) -> None:
         self._talk = talk
         self._hostname = hostname
         self._lines = iter(lines)
@@ -91,7 +90,7 @@ class Dialogue:
             self._message()
 
     def _no_recipients(self) -> None:
-        if len(set(self._refusals)) == 1:
+        if len(set(self._refusals)) == 1 and self._talk.connection.multiline:
             self._say("503-All RCPT commands were rejected with this error:")
             for line in self._refusals[0]:
                 self._say(f"503-{line}")

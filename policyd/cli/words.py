@@ -13,9 +13,11 @@ from policyd.cli.options import complain, octets, say
 from policyd.language.registry import Kind, Vocabulary, Word
 
 TITLES = {
+    Kind.VERB: "Verbs of ACLs",
     Kind.CONDITION: "Conditions of ACLs",
     Kind.MODIFIER: "Modifiers of ACLs",
     Kind.CONTROL: "Controls",
+    Kind.VERIFICATION: "Verifications",
     Kind.VARIABLE: "Variables",
     Kind.PREFIX: "Variables with a name of their own",
     Kind.ITEM: "Expansion items",
@@ -27,9 +29,11 @@ TITLES = {
 """Each kind of word, as the manual's chapters are called, in their order."""
 
 SHAPES = {
+    Kind.VERB: "{}",
     Kind.CONDITION: "{} = …",
     Kind.MODIFIER: "{} = …",
     Kind.CONTROL: "control = {}",
+    Kind.VERIFICATION: "verify = {}",
     Kind.VARIABLE: "${}",
     Kind.PREFIX: "${}…",
     Kind.OPERATOR: "${{{}:…}}",

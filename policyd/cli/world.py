@@ -15,16 +15,19 @@ from policyd.transaction import Services
 
 
 class ErrorLog:
-    """``LOG: text`` on standard error, for the main and the panic log; what goes to both is shown once."""
+    """``LOG: text`` on standard error; what goes to several logs is shown once."""
 
     def __init__(self) -> None:
         self._last = ""
+        self._targets: set[str] = set()
 
     def write(self, target: str, text: str) -> None:
         """Show a line, unless it has just been shown for another log."""
-        if target == "main" or text != self._last:
+        if text != self._last or target in self._targets:
             show(f"LOG: {text}")
+            self._targets.clear()
         self._last = text
+        self._targets.add(target)
 
 
 def show(line: str) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from enum import Flag
 from functools import partial
+from typing import Any
 
 from policyd.config.builtins import builtin_macros
 from policyd.config.files import Disk, roots, texts_of
@@ -22,9 +23,11 @@ from policyd.language.acl import Entry, entry, read_acls
 from policyd.language.compiler import Compiler
 from policyd.language.expand import compile_text
 from policyd.language.frame import Context
+from policyd.language.lint import suspicions
+from policyd.language.lists import compile_list
 from policyd.language.source import Source
 from policyd.policy import Phase, Policy, Snapshot
-from policyd.settings import Settings
+from policyd.settings import OPTIONS, Kind, Settings
 
 
 def load(path: str | os.PathLike[str], macros: Mapping[str, str] | None = None) -> Policy:
@@ -58,15 +61,27 @@ def compile(snapshot: Snapshot) -> Policy:
     for sections in _sections(snapshot, texts_of(snapshot), macros, compiler):
         main.read(sections.main)
         read_acls(sections.acl, compiler)
-    settings = settings_of(main.values)
+    settings = settings_of(compiled(main.values, compiler))
     entries = entries_of(settings, compiler)
-    compiler.finish(dict[Flag, Entry](entries))
+    compiler.finish(dict[Flag, Entry](entries), settings.taint)
+    _check_permissions(settings, compiler)
+    if any(problem.severity is Severity.ERROR for problem in compiler.problems):
+        raise PolicyError(*_in_order(compiler.problems, snapshot))
+    compiler.problems += suspicions(compiler.acls, dict(entries))
     problems = _in_order(compiler.problems, snapshot)
-    if any(problem.severity is Severity.ERROR for problem in problems):
-        raise PolicyError(*problems)
     phases = {phase: entry.run for phase, entry in entries}
     expansion = partial(expansion_of, macros=macros, compiler=compiler)
-    return Policy(settings, phases, compiler.acls, problems, snapshot, expansion)
+    needs = frozenset(word.traits.get("needs", "") for word in compiler.used) - {""}
+    needs |= {str(phase.name).lower() for phase in phases}  # the DKIM ACL needs DKIM, whatever is in it
+    return Policy(settings, phases, compiler.acls, problems, snapshot, expansion, needs)
+
+
+def _check_permissions(settings: Settings, compiler: Compiler) -> None:
+    """What only an option permits may not be used without it."""
+    for word, where in compiler.used.items():
+        option = word.traits.get("enabled_by")
+        if option and not getattr(settings, option):
+            compiler.report(PolicyError.at(where, f"${{{word.name}}} is not permitted", f"to permit it, set {option}"))
 
 
 def _beginning(snapshot: Snapshot, compiler: Compiler) -> Macros:
@@ -86,6 +101,27 @@ def _sections(snapshot: Snapshot, texts: Texts, macros: Macros, compiler: Compil
                 compiler.report(PolicyError.at(Where(name, 0), f"cannot be read: {error.strerror}"))
         reader.close()
         found.append(sections)
+    return found
+
+
+COMPILED: Mapping[Kind, Callable[[Any, Compiler], object]] = {
+    Kind.EXPANDED: lambda source, compiler: compile_text(source, compiler).run,
+    Kind.DOMAINS: partial(compile_list, "domain"),
+}
+"""What becomes of values that are policy text themselves."""
+
+
+def compiled(values: Mapping[str, object], compiler: Compiler) -> dict[str, object]:
+    """The values of options, policy text compiled; wrong text is reported, and its option left out."""
+    found = dict(values)
+    for name, value in values.items():
+        compile_value = COMPILED.get(OPTIONS[name].metadata["kind"])
+        if compile_value is not None:
+            try:
+                found[name] = compile_value(value, compiler)
+            except PolicyError as error:
+                compiler.report(error)
+                del found[name]
     return found
 
 

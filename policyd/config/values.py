@@ -8,9 +8,9 @@ from ipaddress import ip_address
 from typing import Any
 
 from policyd.config.splice import joined, stand_in
-from policyd.errors import PolicyError
-from policyd.language.lists import cut
-from policyd.language.parser import unescape
+from policyd.errors import PolicyError, Severity
+from policyd.language.cutting import cut
+from policyd.language.escapes import unescape
 from policyd.language.source import Source
 from policyd.settings import Kind
 
@@ -24,6 +24,8 @@ TIME_PART = re.compile(r"([0-9.]+)([wdhms])")
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 SOCKET = re.compile(r"(?:inet6?:[0-9]{1,5}(?:@\S+)?|(?:unix|local):/\S*)")
 ENDPOINT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}|")
+KEY_SIZE = re.compile(r"(rsa|ed25519)=([0-9]{1,5})")
+KEY_SIZES = re.compile(rf"(?:[ \t]*{KEY_SIZE.pattern})+[ \t]*")
 LARGEST = 2**63 - 1
 
 
@@ -127,9 +129,53 @@ def addresses(value: Source) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _servers(fields: int, shape: str) -> Callable[[Source], tuple[str, ...]]:
+    """A list of servers, each with *fields* after its host."""
+
+    def parse(value: Source) -> tuple[str, ...]:
+        source = dequoted(value)
+        found = list(cut(source.text))
+        for at, item in found:
+            if item.count("/") < fields:
+                raise source.error(at, "incomplete server data", f"{shape}; a colon of its own is doubled: HOST::PORT")
+        return tuple(item for _, item in found)
+
+    return parse
+
+
+def _listed(pattern: str, what: str) -> Callable[[Source], tuple[str, ...]]:
+    """A list whose items have a certain shape."""
+
+    def parse(value: Source) -> tuple[str, ...]:
+        source = dequoted(value)
+        found = list(cut(source.text))
+        for at, item in found:
+            if not re.fullmatch(pattern, item):
+                raise source.error(at, f'"{item}" is not {what}')
+        return tuple(item for _, item in found)
+
+    return parse
+
+
+def key_sizes(value: Source) -> tuple[tuple[str, int], ...]:
+    """``rsa=1024 ed25519=250``: blanks between them."""
+    found = KEY_SIZES.fullmatch(string(value))
+    if found is None:
+        raise value.error(0, "not a list of key sizes", "such as rsa=1024 ed25519=250")
+    return tuple((name, int(bits)) for name, bits in KEY_SIZE.findall(found[0]))
+
+
 def _no_address(source: Source, at: int, item: str) -> PolicyError:
     expected = "a list with IPv6 addresses begins with another separator: <; ::1 ; 2001:db8::53"
     return source.error(at, f'"{item}" is not an IP address', "" if source.text.startswith("<") else expected)
+
+
+def severity(value: Source) -> Severity:
+    """``error`` or ``warn``."""
+    text = string(value)
+    if text not in ("error", "warn"):
+        raise value.error(0, f'"{text}" is not how serious it is', "error or warn")
+    return Severity.ERROR if text == "error" else Severity.WARNING
 
 
 PARSERS: dict[Kind, Callable[[Source], Any]] = {
@@ -143,5 +189,17 @@ PARSERS: dict[Kind, Callable[[Source], Any]] = {
     Kind.SOCKET: _shaped(SOCKET, "a socket", "expected inet:PORT@HOST, inet6:PORT@HOST or unix:/PATH"),
     Kind.ENDPOINT: _shaped(ENDPOINT, "a place to listen", "expected HOST:PORT or [IPV6]:PORT, or nothing"),
     Kind.ADDRESSES: addresses,
+    Kind.SQL_SERVERS: _servers(3, "HOST/DATABASE/USER/PASSWORD"),
+    Kind.REDIS_SERVERS: _servers(2, "HOST/NUMBER/PASSWORD, where number and password may be empty"),
+    Kind.DISCOVERY: _shaped(re.compile("rfc9989|rfc7489|psl"), "a way to discover policies", Kind.DISCOVERY.value),
+    Kind.SEVERAL_AUTHORS: _shaped(
+        re.compile("strictest|permerror|exim"), "a way to decide among authors", Kind.SEVERAL_AUTHORS.value
+    ),
+    Kind.SEVERITY: severity,
+    Kind.HASHES: _listed("sha1|sha256", "sha256 or sha1"),
+    Kind.KEY_TYPES: _listed("rsa|ed25519", "rsa or ed25519"),
+    Kind.KEY_SIZES: key_sizes,
+    Kind.EXPANDED: dequoted,
+    Kind.DOMAINS: dequoted,
     Kind.ACL: dequoted,
 }

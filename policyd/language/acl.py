@@ -9,10 +9,14 @@ from enum import Flag
 from typing import TYPE_CHECKING
 
 from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError, Where
-from policyd.language.expand import Expression, compile_text, expanded
+from policyd.language import marks
+from policyd.language.closures import Expression
+from policyd.language.escapes import unescape
+from policyd.language.expand import compile_text, expanded
 from policyd.language.frame import Context
 from policyd.language.registry import Kind, Word, did_you_mean
-from policyd.language.source import BLANKS, Source
+from policyd.language.source import BLANKS, Piece, Source
+from policyd.language.taint import Sink
 from policyd.language.verdict import MAX_NESTED_ACLS, VERBS, Acl, Outcome, Statement, Step, Verdict, run_acl
 
 if TYPE_CHECKING:
@@ -22,7 +26,11 @@ BLANK = r"[ \t\r\n\v\f]*"
 ACL_NAME = re.compile(rf"{BLANK}([A-Za-z][A-Za-z0-9_]*){BLANK}:{BLANK}")
 WORD = re.compile(rf"{BLANK}(!?){BLANK}([A-Za-z][A-Za-z0-9_]*|[^\s=]*){BLANK}")
 VARIABLE = re.compile(rf"(\$?)(acl_[cm][0-9_][A-Za-z0-9_]*)(?={BLANK}=)")
+SET_WORD = re.compile(rf"([A-Za-z][A-Za-z0-9_]*){BLANK}(?==)")  # what ``set`` may set besides: modifiers "set NAME"
+NAME = re.compile(r"[A-Za-z0-9_.-]+")  # what can only be meant as the name of an ACL
 ARGUMENT = re.compile(rf'{BLANK}(?:"((?:[^"\\]|\\.)*)"?|([^ \t\r\n\v\f]+))', re.DOTALL)
+SPECIAL = ("message", "log_message", "acl")  # with ``set`` and ``endpass``: what is no matter of the vocabulary
+CALLED = Sink(marks.ACL_NAME, marks.REMEDIES[marks.ACL_NAME])
 MAX_ACL_ARGUMENTS = 9
 MAX_INLINE = 100  # computed ACL texts kept compiled
 
@@ -78,6 +86,7 @@ def read_statements(acl: Acl | None, lines: Sequence[Source], compiler: Compiler
         if started is not None:
             _end(acl, verb, steps)
             verb, steps = started, []
+            _note_verb(started, compiler)
         elif verb is None:
             compiler.report(_unknown_verb(line))
             continue
@@ -90,6 +99,12 @@ def read_statements(acl: Acl | None, lines: Sequence[Source], compiler: Compiler
 def _end(acl: Acl, verb: Source | None, steps: list[Step]) -> None:
     if verb is not None:
         acl.statements.append(Statement(verb.text, verb.where(), tuple(steps)))
+
+
+def _note_verb(verb: Source, compiler: Compiler) -> None:
+    word = compiler.words.find(Kind.VERB, verb.text)
+    if word is not None and word.phases is not None:
+        compiler.require(word.phases, f'"{verb.text}"', verb.where())
 
 
 def _verb(line: Source) -> tuple[Source | None, Source | None]:
@@ -134,22 +149,25 @@ def read_item(line: Source, verb: str, compiler: Compiler) -> Step:
         return _endpass(line, negated, verb, where)
     if name == "set":
         return _set(line, found.end(), negated, compiler)
-    special = name in ("message", "log_message", "acl")
     word = compiler.words.find(Kind.CONDITION, name) or compiler.words.find(Kind.MODIFIER, name)
+    special = name in SPECIAL
     if word is None and not special:
         raise _unknown_item(line, name, at, compiler)
     argument = _argument(line, found.end(), name)
-    if negated and (word is None or word.kind is Kind.MODIFIER) and name != "acl":
+    if negated and not (name == "acl" or (word is not None and word.kind is Kind.CONDITION)):
         raise line.error(found.start(1), f'negation is not allowed with "{name}"', "only conditions can be negated")
-    if special:
+    if word is None or special:
         return _special(name, argument, negated, where, compiler)
-    assert word is not None
     return _word_step(word, argument, negated, where, compiler)
 
 
 def _unknown_item(line: Source, name: str, at: int, compiler: Compiler) -> PolicyError:
+    for kind in (Kind.CONDITION, Kind.MODIFIER):
+        refusal = compiler.words.refusal(kind, name)
+        if refusal:
+            return line.error(at, f'{kind.value} "{name}" is not offered', refusal)
     names = compiler.words.names(Kind.CONDITION, Kind.MODIFIER)
-    nearest = did_you_mean(name, [*names, *VERBS, "message", "log_message", "acl", "set", "endpass"])
+    nearest = did_you_mean(name, [*names, *VERBS, *SPECIAL, "set", "endpass"])
     return line.error(at, f'unknown ACL condition or modifier "{name}"', nearest or "a condition or a modifier")
 
 
@@ -166,11 +184,15 @@ def _endpass(line: Source, negated: bool, verb: str, where: Where) -> Step:
 
 
 def _nothing(_: Context) -> None:
-    return None
+    """What a step does whose role only the statement understands."""
 
 
 def _set(line: Source, at: int, negated: bool, compiler: Compiler) -> Step:
     where = line.where(at)
+    other = SET_WORD.match(line.text, at)
+    word = compiler.words.find(Kind.MODIFIER, f"set {other[1]}") if other and not negated else None
+    if other and word:
+        return _word_step(word, _argument(line, other.end(), word.name), negated, where, compiler)
     found = VARIABLE.match(line.text, at)
     if negated or found is None:
         raise line.error(
@@ -179,7 +201,7 @@ def _set(line: Source, at: int, negated: bool, compiler: Compiler) -> Step:
     if found[1]:
         compiler.warn(where, f'"set ${found[2]}": the variable is named without its dollar', f"set {found[2]} = …")
     name = found[2]
-    value = expanded(_argument(line, _skip(line.text, found.end()), f"set {name}"), compiler)
+    value = expanded(_argument(line, _skip(line.text, found.end()), f"set {name}"), compiler, name)
 
     def run(ctx: Context) -> None:
         ctx.variables(name)[name] = value(ctx)
@@ -195,9 +217,9 @@ def _skip(text: str, at: int) -> int:
 
 def _special(name: str, argument: Source, negated: bool, where: Where, compiler: Compiler) -> Step:
     if name == "acl":
-        return Step(where, f"acl = {argument.text}", nested(argument, compiler), negated=negated)
+        return Step(where, f"acl = {argument.text}", nested(argument, compiler), negated=negated, decides=True)
     expression = compile_text(argument, compiler)
-    return Step(where, name, _nothing, text=expression.run, role=name)
+    return Step(where, argument.text, _nothing, text=expression.run, role=name)
 
 
 def _word_step(word: Word, argument: Source, negated: bool, where: Where, compiler: Compiler) -> Step:
@@ -211,12 +233,9 @@ def _word_step(word: Word, argument: Source, negated: bool, where: Where, compil
         return Step(where, label, lambda ctx: run(ctx, getter(ctx)) and None, phases=word.phases)
 
     def condition(ctx: Context) -> Outcome:
-        answer = run(ctx, getter(ctx))
-        if isinstance(answer, Outcome):
-            return answer
-        return Outcome.OK if answer else Outcome.FAIL
+        return Outcome.OK if run(ctx, getter(ctx)) else Outcome.FAIL
 
-    return Step(where, label, condition, negated=negated, phases=word.phases)
+    return Step(where, label, condition, negated=negated, decides=True, phases=word.phases)
 
 
 # -- calling ACLs
@@ -264,7 +283,7 @@ def entry(source: Source, compiler: Compiler) -> Entry:
     acl = Acl("", source.where())
     previous, compiler.current = compiler.current, acl
     try:
-        return Entry(_finder(compile_text(source, compiler), source, acl, compiler), acl)
+        return Entry(_finder(compile_text(source, compiler, CALLED), source, acl, compiler), acl)
     finally:
         compiler.current = previous
 
@@ -277,25 +296,31 @@ def _finder(name: Expression, source: Source, caller: Acl, compiler: Compiler) -
 
     def run(ctx: Context) -> Verdict:
         text = name.run(ctx).lstrip(BLANKS)
-        if text not in inline:
+        found = inline.get(text)
+        if found is None:
             if len(inline) >= MAX_INLINE:
                 inline.clear()
-            inline[text] = _found_now(text, source, compiler)
-        frame = ctx.frame
-        saved, frame.guarded = frame.guarded, True
-        try:
-            return inline[text](ctx)
-        finally:
-            frame.guarded = saved
+            found = inline[text] = _found_now(text, source, compiler)
+        return _guarded(found, ctx)
 
     return run
+
+
+def _guarded(run: RunAcl, ctx: Context) -> Verdict:
+    """Run what nobody has checked for this phase: each word is checked when it is met."""
+    frame = ctx.frame
+    saved, frame.guarded = frame.guarded, True
+    try:
+        return run(ctx)
+    finally:
+        frame.guarded = saved
 
 
 def _found(text: str, source: Source, caller: Acl, compiler: Compiler) -> RunAcl:
     """What a constant names: an ACL, a file, or statements."""
     if text.startswith("/"):
         return _from_file(text, compiler)
-    if re.fullmatch(r"[A-Za-z0-9_.-]+", text) and text not in VERBS:
+    if NAME.fullmatch(text) and text not in VERBS:
         caller.calls.append((text, source.where()))
         return lambda ctx: run_acl(compiler.acls[text], ctx)
     inline = Acl("", source.where())
@@ -311,7 +336,7 @@ def _found_now(text: str, source: Source, compiler: Compiler) -> RunAcl:
     if acl is not None:
         return lambda ctx: run_acl(acl, ctx)
     fresh = compiler.fresh()
-    run = _found(text, source, Acl("", source.where()), fresh) if not re.fullmatch(r"\w+", text) else None
+    run = _found(text, source, Acl("", source.where()), fresh) if text in VERBS or not NAME.fullmatch(text) else None
     if run is None or fresh.problems:
         detail = f": {fresh.problems[0].message}" if fresh.problems else ""
         raise ExpansionError(f'there is no ACL named "{text}"{detail}')
@@ -319,22 +344,21 @@ def _found_now(text: str, source: Source, compiler: Compiler) -> RunAcl:
 
 
 def _from_file(path: str, compiler: Compiler) -> RunAcl:
+    """The statements in a file, read again when it has changed."""
     last: list[tuple[str, Acl]] = []
 
     def run(ctx: Context) -> Verdict:
         text = ctx.read_file(path)
-        if not last or last[0][0] is not text:
+        known = last[0] if last else ("", None)
+        acl = known[1] if known[0] is text else None
+        if acl is None:
             acl, fresh = Acl(path, Where(path, 1)), compiler.fresh()
             read_statements(acl, list(_lines(text, Source.of(text, path, 1))), fresh)
             if fresh.problems:
                 raise ExpansionError(f"error in ACL: {fresh.problems[0]}")
             last[:] = [(text, acl)]
-        frame = ctx.frame
-        saved, frame.guarded = frame.guarded, True
-        try:
-            return run_acl(last[0][1], ctx)
-        finally:
-            frame.guarded = saved
+        read = acl
+        return _guarded(lambda ctx: run_acl(read, ctx), ctx)
 
     return run
 
@@ -360,21 +384,25 @@ def _lines(text: str, source: Source) -> Iterator[Source]:
 
 def nested(source: Source, compiler: Compiler) -> Callable[[Context], Outcome]:
     """``acl = NAME argument …``: the other ACL's outcome; its messages stay behind for this statement."""
-    parts = [compile_text(part, compiler) for part in _arguments(source)]
+    parts = [
+        compile_text(part, compiler, None if number else CALLED, f"acl_arg{number}" if number else "")
+        for number, part in enumerate(_arguments(source))
+    ]
     if not parts:
         raise source.error(0, "an ACL name is missing", "acl = NAME")
     caller = compiler.current or Acl("", source.where())
     run = _finder(parts[0], source, caller, compiler)
+    name = parts[0].run
     arguments = [part.run for part in parts[1:]]
 
     def condition(ctx: Context) -> Outcome:
         try:
             values = tuple([argument(ctx) for argument in arguments])
-            return call(run, values, ctx).outcome
-        except ForcedFail as error:
-            raise ExpansionError(f'failed to expand ACL string "{source.text}": {error}') from None
-        except Defer as error:
-            raise Defer(f'failed to expand ACL string "{source.text}": {error}') from None
+        except ForcedFail:
+            raise ExpansionError("") from None  # Exim has no more to say about it
+        except (ExpansionError, Defer) as error:
+            raise type(error)(f'failed to expand ACL string "{name(ctx)}": {error}') from error
+        return call(run, values, ctx).outcome
 
     return condition
 
@@ -395,11 +423,15 @@ def call(run: RunAcl, arguments: tuple[str, ...], ctx: Context) -> Verdict:
 
 
 def _arguments(source: Source) -> Iterator[Source]:
-    """The blank-separated words; double quotes group."""
+    """The blank-separated words; double quotes group, and a backslash inside them escapes."""
     found = ARGUMENT.match(source.text)
     count = 0
     while found is not None and count <= MAX_ACL_ARGUMENTS:
-        group = 1 if found[1] is not None else 2
-        yield source.cut(found.start(group), found.end(group))
+        quoted = found[1]
+        if quoted is not None and "\\" in quoted:
+            yield Source(unescape(quoted), (Piece(0, source.where(found.start(1)), exact=False),))
+        else:
+            group = 2 if quoted is None else 1
+            yield source.cut(found.start(group), found.end(group))
         count += 1
         found = ARGUMENT.match(source.text, found.end())

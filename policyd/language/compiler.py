@@ -8,12 +8,15 @@ from enum import Flag
 from typing import TYPE_CHECKING
 
 from policyd.errors import PolicyError, Problem, Severity, Where
-from policyd.language.lists import NamedList
+from policyd.language.lists import NamedList, compile_items
 from policyd.language.registry import VOCABULARY, Kind, Vocabulary, Word, did_you_mean
+from policyd.language.scanning import Matcher, scan
+from policyd.language.source import Piece, Source
+from policyd.language.taint import Flow
 
 if TYPE_CHECKING:
     from policyd.language.acl import Entry
-    from policyd.language.source import Source
+    from policyd.language.closures import Text
     from policyd.language.verdict import Acl
 
 
@@ -26,7 +29,9 @@ class Compiler:
     acls: dict[str, Acl] = field(default_factory=dict)
     lists: dict[tuple[str, str], NamedList] = field(default_factory=dict)
     list_references: list[tuple[str, str, Where]] = field(default_factory=list)
-    used: set[Word] = field(default_factory=set)
+    used: dict[Word, Where] = field(default_factory=dict)  # each with the first place
+    expansions: dict[str, Text] = field(default_factory=dict)  # texts that expansions made, compiled
+    flow: Flow = field(default_factory=Flow)  # where text comes from and goes
     current: Acl | None = None  # the ACL being compiled
 
     def report(self, problem: PolicyError | Problem) -> None:
@@ -53,7 +58,15 @@ class Compiler:
 
     def note(self, word: Word, where: Where) -> None:
         """*word* is used at *where*: a policy is charged only for what it uses."""
-        self.used.add(word)
+        self.used.setdefault(word, where)
+        if instead := word.traits.get("instead"):
+            self.warn(where, f'{word.kind.value} "{word.name}" is called "{instead}"', f"write {instead}")
+
+    def matcher(self, kind: str, text: str, where: Where) -> Matcher:
+        """The matcher of a list of *kind* that is not expanded. Raises `PolicyError`."""
+        source = Source(text, (Piece(0, where, exact=False),))
+        items = compile_items(kind, text, source, self)
+        return lambda ctx, subject: scan(items, ctx, subject)
 
     def unknown(self, where: Where, message: str, name: str, *kinds: Kind) -> PolicyError:
         """A word that does not exist, with the nearest one that does."""
@@ -66,11 +79,13 @@ class Compiler:
         except PolicyError as error:
             self.report(error)
 
-    def finish(self, entries: Mapping[Flag, Entry]) -> None:
-        """Check every reference, and every word against the phases in which its ACL can run."""
+    def finish(self, entries: Mapping[Flag, Entry], taint: Severity = Severity.ERROR) -> None:
+        """Check every reference, every word against the phases in which its ACL can run, and where text goes."""
+        self.problems += self.flow.problems(taint)
         for kind, name, where in self.list_references:
             if (kind, name) not in self.lists:
                 names = [known for of, known in self.lists if of == kind]
-                self.report(PolicyError.at(where, f'unknown named {kind} list "+{name}"', did_you_mean(name, names)))
+                message = f'unknown named {kind.replace("_", " ")} list "+{name}"'
+                self.report(PolicyError.at(where, message, did_you_mean(name, names)))
         for phase, entry in entries.items():
             entry.check(phase, self)

@@ -7,17 +7,21 @@ load and costs nothing at message time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from policyd.errors import Defer, ExpansionError, ForcedFail
-from policyd.language import fields, lookup
+from policyd.errors import Defer, ExpansionError, Where
+from policyd.language import closures, lookup
+from policyd.language.closures import Check, Expression, Text, constant
 from policyd.language.frame import Context
+from policyd.language.items import words
 from policyd.language.parser import parse
+from policyd.language.registry import Word
 from policyd.language.source import Source
 from policyd.language.syntax import (
     Argument,
     Capture,
+    Command,
     Comparison,
     Defined,
     Every,
@@ -38,28 +42,24 @@ from policyd.language.syntax import (
 
 if TYPE_CHECKING:
     from policyd.language.compiler import Compiler
+    from policyd.language.taint import Sink
 
 T = TypeVar("T")
-Text = Callable[[Context], str]
-Check = Callable[[Context], bool]
+DEEP = 40  # braces: deeper trees may, with all that surrounds them, be too deep
+RAW = "raw "  # before the kind of list that an argument is
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A compiled string. *constant* is its value when it never changes."""
+def compile_text(source: Source, compiler: Compiler, sink: Sink | None = None, variable: str = "") -> Expression:
+    """Parse and compile. Raises `PolicyError` at the character that is wrong.
 
-    run: Text
-    constant: str | None = None
-
-
-def constant(text: str) -> Expression:
-    """An expression that is always *text*."""
-    return Expression(lambda _: text, text)
-
-
-def compile_text(source: Source, compiler: Compiler) -> Expression:
-    """Parse and compile. Raises `PolicyError` at the character that is wrong."""
-    return compile_node(parse(source, compiler.words), compiler)
+    *sink* and *variable* say what becomes of the text, for `policyd.language.taint`.
+    """
+    node = parse(source, compiler.words)
+    compiler.flow.add(node, sink, variable)
+    try:
+        return compile_node(node, compiler)
+    except RecursionError:  # many strings, each within the limit, that lead to one another
+        raise source.error(0, "nested too deeply") from None
 
 
 def compile_node(node: Node, compiler: Compiler) -> Expression:
@@ -80,13 +80,7 @@ def _literal(node: Literal, _: Compiler) -> Expression:
 
 
 def _capture(node: Capture, _: Compiler) -> Expression:
-    number = node.number
-
-    def run(ctx: Context) -> str:
-        captures = ctx.frame.captures
-        return captures[number] if number < len(captures) else ""
-
-    return Expression(run)
+    return Expression(closures.captured(node.number))
 
 
 def _variable(node: Variable, compiler: Compiler) -> Expression:
@@ -103,85 +97,55 @@ def _value_of(node: Variable, compiler: Compiler) -> Text:
 
 
 def _join(node: Join, compiler: Compiler) -> Expression:
-    parts = [compile_node(part, compiler) for part in node.parts]
-    texts = [part.constant for part in parts if part.constant is not None]
-    if len(texts) == len(parts):
-        return constant("".join(texts))
-    runs = [part.run for part in parts]
-    return Expression(lambda ctx: "".join([run(ctx) for run in runs]))
+    return closures.joined([compile_node(part, compiler) for part in node.parts])
 
 
 def _operator(node: Operator, compiler: Compiler) -> Expression:
     compiler.note(node.word, node.where)
     subject = compile_node(node.subject, compiler)
-    run: Callable[..., str] = node.word.run
-    arguments = node.arguments
-    if node.word.traits.get("context"):
-        return Expression(lambda ctx: run(ctx, subject.run(ctx), *arguments))
-    if subject.constant is None:
-        return Expression(lambda ctx: run(subject.run(ctx), *arguments))
-    return _folded(run, subject.constant, arguments)
-
-
-def _folded(run: Callable[..., str], text: str, arguments: tuple[str, ...]) -> Expression:
-    """The operator's constant result; what fails is left to fail when it runs, as it may never be reached."""
-    try:
-        return constant(run(text, *arguments))
-    except ExpansionError:
-        return Expression(lambda _: run(text, *arguments))
+    pure = not node.word.traits.get("context")
+    return closures.operated(_bound(node.word, compiler), subject, node.arguments, pure)
 
 
 def _item(node: Item, compiler: Compiler) -> Expression:
     compiler.note(node.word, node.where)
-    produce = _call(node.word.run, node.arguments, compiler, node.word.shape)
-    if node.tail is None:
-        return Expression(produce)
-    return _with_tail(produce, node.tail, compiler)
+    run = closures.called(_bound(node.word, compiler), _arguments(node.word, node.arguments, node.where, compiler))
+    return Expression(run) if node.tail is None else _with_tail(run, node.tail, compiler)
 
 
-def _call(
-    run: Callable[..., T], arguments: tuple[Argument, ...], compiler: Compiler, shape: tuple[str, ...]
-) -> Callable[[Context], T]:
-    """Call a word with its arguments evaluated, but for those it evaluates itself."""
-    compiled = [_compile_argument(argument, compiler) for argument in arguments]
-    if not set(shape) & {"lazy", "test"}:
-        texts = [argument.run for argument in compiled]
-        if len(texts) == 1:
-            only = texts[0]
-            return lambda ctx: run(ctx, only(ctx))
-        return lambda ctx: run(ctx, *[text(ctx) for text in texts])
-    shapes = [*shape, *["text"] * len(arguments)]
-    pairs = [(argument.run, shapes[number] in ("lazy", "test")) for number, argument in enumerate(compiled)]
-    return lambda ctx: run(ctx, *[value if lazy else value(ctx) for value, lazy in pairs])
+def _bound(word: Word, compiler: Compiler) -> Callable[..., Any]:
+    """The word's function; those that need the definitions of the policy get them first."""
+    return partial(word.run, compiler) if word.traits.get("compiler") else word.run
 
 
-@dataclass(frozen=True, slots=True)
-class _Test:
-    run: Check
+def _arguments(word: Word, arguments: tuple[Argument, ...], where: Where, compiler: Compiler) -> list[Any]:
+    shapes = [word.shape_of(number) for number in range(len(arguments))]
+    return [_argument(argument, shape, where, compiler) for argument, shape in zip(arguments, shapes, strict=True)]
 
 
-def _compile_argument(argument: Argument, compiler: Compiler) -> Expression | _Test:
-    if type(argument) in _TESTS:
-        return _Test(compile_test(argument, compiler))  # type: ignore[arg-type]
-    return compile_node(argument, compiler)  # type: ignore[arg-type]
+def _argument(argument: Any, shape: str, where: Where, compiler: Compiler) -> Callable[[Context], Any]:
+    """The closure of an argument's value, which for some shapes is a closure itself. See `Word.shape_of`."""
+    if shape == "test":
+        return closures.itself(compile_test(argument, compiler))
+    if shape == "lazy":
+        return closures.itself(compile_node(argument, compiler).run)
+    if shape.startswith(RAW):
+        return closures.itself(compiler.matcher(shape.removeprefix(RAW), argument.text, where))
+    if shape == "command":
+        return _command(argument, compiler)
+    expression = compile_node(argument, compiler)
+    if shape == "acl" and expression.constant is not None and compiler.current is not None:
+        compiler.current.calls.append((expression.constant, where))
+    return expression.run
 
 
-def _extract(node: Extract, compiler: Compiler) -> Expression:
-    arguments = [compile_node(argument, compiler) for argument in node.arguments]
-    runs = [argument.run for argument in arguments]
-    fail = node.fail
-
-    def run(ctx: Context) -> str:
-        key = runs[0](ctx)
-        used = fields.arguments(key)
-        if len(runs) < used or len(runs) > used + 2:
-            raise ExpansionError(f"wrong number of arguments for extract: its first is {key!r}")
-        found = fields.extract(key, [text(ctx) for text in runs[1:used]])
-        yes = runs[used] if len(runs) > used else None
-        no = runs[used + 1] if len(runs) > used + 1 else None
-        return _choose(ctx, found, yes, no, "extract" if fail else "")
-
-    return Expression(run)
+def _command(command: Command, compiler: Compiler) -> Callable[[Context], list[str]]:
+    """The words of a command."""
+    parts = [compile_node(part, compiler).run for part in command.parts]
+    if command.whole:
+        (whole,) = parts
+        return lambda ctx: [word.text for word in words(Source.of(whole(ctx)))]
+    return lambda ctx: [part(ctx) for part in parts]
 
 
 def _lookup(node: Lookup, compiler: Compiler) -> Expression:
@@ -189,102 +153,65 @@ def _lookup(node: Lookup, compiler: Compiler) -> Expression:
     compiler.note(type_.word, node.where)
     lookup.check_key(type_, node.key is not None, node.where)
     subject = compile_node(node.subject, compiler)
+    lookup.check_source(type_, subject.constant, node.where)
     key = compile_node(node.key, compiler) if node.key is not None else None
     return _with_tail(lookup.finder(type_, subject.run, key.run if key else None), node.tail, compiler)
 
 
+# -- strings that depend on something
+
+
 def _if(node: If, compiler: Compiler) -> Expression:
     test = compile_test(node.test, compiler)
-    tail = node.tail
-    yes = compile_node(tail.yes, compiler).run if tail.yes is not None else constant("true").run
-    no = _negative(tail, compiler)
-
-    def run(ctx: Context) -> str:
-        saved = ctx.frame.captures
-        try:
-            return yes(ctx) if test(ctx) else no(ctx)
-        finally:
-            ctx.frame.captures = saved
-
-    return Expression(run)
+    yes = compile_node(node.tail.yes, compiler) if node.tail.yes is not None else constant("true")
+    return Expression(closures.conditional(test, yes.run, _otherwise(node.tail, compiler)))
 
 
-def _negative(tail: Tail, compiler: Compiler) -> Text:
-    """What ``{no}`` is: its text, nothing, or a forced failure."""
+def _with_tail(run: closures.Found, tail: Tail, compiler: Compiler) -> Expression:
+    yes = compile_node(tail.yes, compiler).run if tail.yes is not None else None
+    return Expression(closures.chosen(run, yes, _otherwise(tail, compiler)))
+
+
+def _otherwise(tail: Tail, compiler: Compiler) -> Text:
+    """What *no* is: its text, a forced failure, or nothing."""
     if tail.no is not None:
         return compile_node(tail.no, compiler).run
-    if not tail.fail:
-        return constant("").run
-    return _forced(tail.name)
+    return closures.forced(tail.name) if tail.fail else closures.nothing
 
 
-def _forced(name: str) -> Text:
-    def run(_: Context) -> str:
-        raise ForcedFail(f'"{name}" failed and "fail" requested')
-
-    return run
-
-
-def _with_tail(produce: Callable[[Context], str | None], tail: Tail, compiler: Compiler) -> Expression:
-    yes = compile_node(tail.yes, compiler).run if tail.yes is not None else None
-    no = _negative(tail, compiler)
-
-    def run(ctx: Context) -> str:
-        saved = ctx.frame.captures
-        try:
-            return _choose(ctx, produce(ctx), yes, no, "")
-        finally:
-            ctx.frame.captures = saved
-
-    return Expression(run)
-
-
-def _choose(ctx: Context, found: str | None, yes: Text | None, no: Text | None, forced: str) -> str:
-    """The branch after an item: ``$value`` is what was found, during *yes* only."""
-    if found is None:
-        if forced:
-            raise ForcedFail(f'"{forced}" failed and "fail" requested')
-        return no(ctx) if no else ""
-    if yes is None:
-        return found
-    frame = ctx.frame
-    saved, frame.value = frame.value, found
-    try:
-        return yes(ctx)
-    finally:
-        frame.value = saved
+def _extract(node: Extract, compiler: Compiler) -> Expression:
+    runs = [compile_node(argument, compiler).run for argument in node.arguments]
+    no = closures.forced("extract") if node.fail else closures.nothing
+    return Expression(closures.extracted(node.form, runs, no))
 
 
 # -- conditions
 
 
 def _not(test: Not, compiler: Compiler) -> Check:
-    inner = compile_test(test.test, compiler)
-    return lambda ctx: not inner(ctx)
+    return closures.negated(compile_test(test.test, compiler))
 
 
 def _every(test: Every, compiler: Compiler) -> Check:
-    inner = [compile_test(part, compiler) for part in test.tests]
-    return lambda ctx: all(part(ctx) for part in inner)
+    return closures.every([compile_test(part, compiler) for part in test.tests])
 
 
 def _some(test: Some, compiler: Compiler) -> Check:
-    inner = [compile_test(part, compiler) for part in test.tests]
-    return lambda ctx: any(part(ctx) for part in inner)
+    return closures.some([compile_test(part, compiler) for part in test.tests])
 
 
 def _defined(test: Defined, compiler: Compiler) -> Check:
-    exists = test.variable.word.traits.get("exists")
-    if exists is not None:
-        suffix = test.variable.suffix
-        return lambda ctx: bool(exists(ctx, suffix))
     value = _value_of(test.variable, compiler)
-    return lambda ctx: value(ctx) != ""
+    exists = test.variable.word.traits.get("exists")
+    if exists is None:
+        return lambda ctx: value(ctx) != ""
+    suffix = test.variable.suffix
+    return lambda ctx: bool(exists(ctx, suffix))
 
 
 def _comparison(test: Comparison, compiler: Compiler) -> Check:
     compiler.note(test.word, test.where)
-    return _call(test.word.run, test.arguments, compiler, test.word.shape)
+    return closures.called(_bound(test.word, compiler), _arguments(test.word, test.arguments, test.where, compiler))
 
 
 _NODES: dict[type, Callable[[Any, Compiler], Expression]] = {
@@ -312,9 +239,9 @@ _TESTS: dict[type, Callable[[Any, Compiler], Check]] = {
 Getter = Callable[[Any], Any]
 
 
-def expanded(source: Source, compiler: Compiler) -> Getter:
-    """The argument strategy of words that want plain text."""
-    expression = compile_text(source, compiler)
+def expanded(source: Source, compiler: Compiler, variable: str = "") -> Getter:
+    """The argument strategy of words that want plain text. *variable*: the ACL variable that gets it."""
+    expression = compile_text(source, compiler, variable=variable)
     return _explained(expression.run, source.text)
 
 

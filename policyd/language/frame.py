@@ -23,6 +23,8 @@ class Frame:
     acls: int = 0  # how deep ACLs are nested now
     guarded: bool = False  # an ACL found by a name that was computed: nobody has checked its words for this phase
     left: dict[str, str] = field(default_factory=dict)  # $domain_data … by name; cleared when an ACL ends
+    matched: str | None = None  # what the last list item that matched left behind
+    domain: str = ""  # $domain while a domain list is expanded, where there is no recipient
 
 
 Trace = Callable[[str], None]
@@ -49,6 +51,9 @@ class Context(Protocol):
 
     def complain(self, text: str) -> None:
         """A line about the policy itself: what Exim writes to its panic log."""
+
+    def note(self, text: str) -> None:
+        """A line for the main log about what the client does, which does not end in a refusal."""
 
     def warn(self, user_message: str | None, log_message: str | None) -> None:
         """What a ``warn`` statement whose conditions held does with its messages."""

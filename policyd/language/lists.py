@@ -1,51 +1,32 @@
-"""Lists: how a string is cut into items, and how items are scanned for a subject.
+"""Lists: how their texts become items.
 
 What one item matches depends on the kind of list; that is the vocabulary's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError, Where
 from policyd.language import lookup
+from policyd.language.cutting import cut
 from policyd.language.expand import Getter, compile_text
 from policyd.language.frame import Context
-from policyd.language.registry import Kind, did_you_mean
+from policyd.language.parser import parse
+from policyd.language.registry import Kind
+from policyd.language.scanning import MODES, ListItem, Matcher, Unknown, search
 from policyd.language.source import BLANKS, Source
 
 if TYPE_CHECKING:
     from policyd.language.compiler import Compiler
 
-DEFAULT_SEPARATOR = ":"
-PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 MAX_COMPILED = 1000  # texts of changing lists kept compiled, per list
-
-Matcher = Callable[[Any, Any], str | None]
-"""What a match leaves behind (``$domain_data`` …), or None for no match. Raises `Defer` or `Unknown`."""
-
-MODES = {
-    "+include_unknown": ("unknown", "include"),
-    "+ignore_unknown": ("unknown", "ignore"),
-    "+include_defer": ("defer", "include"),
-    "+ignore_defer": ("defer", "ignore"),
-}
-"""Items that say what to do about later items which cannot be decided."""
-
-
-class Unknown(Exception):  # noqa: N818 - it says something about the world
-    """Whether an item matches cannot be known: a host has no name, or a name no address. Stays inside a list."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListItem:
-    """One item: what it matches, and whether ``!`` stands before it. *mode* items match nothing."""
-
-    match: Matcher
-    negated: bool = False
-    mode: str = ""
+REACHES_OUT = re.compile(r"!?\s*(/|\+|@?@?[A-Za-z0-9(*.)-]+\s*(,[^;]*)?;)", re.ASCII)
+"""Items that lead to files, lookups or other lists."""
+CASEFUL = ("address", "local_part")  # the kinds that know +caseful
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,56 +36,13 @@ class NamedList:
     kind: str
     name: str
     where: Where
+    text: str  # as it was written
     match: Matcher
 
     @classmethod
     def compile(cls, kind: str, name: str, source: Source, cached: bool, compiler: Compiler) -> NamedList:
         """Compile the list's text. *cached* is Exim's promise about its own cache; nothing here depends on it."""
-        return cls(kind, name, source.where(), compile_list(kind, source, compiler))
-
-
-# -- cutting
-
-
-def cut(text: str) -> Iterator[tuple[int, str]]:
-    """The items of a list, each with its offset. A leading ``<c`` makes *c* the separator; doubled, it is data."""
-    separator, at = separator_of(text)
-    special = separator < " " or separator == "\x7f"  # a doubled control character is an empty item
-    while True:
-        while at < len(text) and text[at] in BLANKS and text[at] != separator:
-            at += 1
-        if at >= len(text):
-            return
-        start = at
-        item, at = _item(text, at, separator, special)
-        yield start, item
-
-
-def separator_of(text: str) -> tuple[str, int]:
-    """The separator a list uses, and where its items begin."""
-    start = len(text) - len(text.lstrip(BLANKS))
-    if text[start : start + 1] == "<" and start + 1 < len(text):
-        character = text[start + 1]
-        if character in PUNCTUATION or character < " " or character == "\x7f":
-            return character, start + 2
-    return DEFAULT_SEPARATOR, start
-
-
-def _item(text: str, at: int, separator: str, special: bool) -> tuple[str, int]:
-    if text[at] == separator:
-        at += 1
-        if special or text[at : at + 1] != separator:
-            return "", at
-    parts = []
-    while True:
-        end = text.find(separator, at + 1)
-        if end < 0:
-            parts.append(text[at:])
-            return "".join(parts).rstrip(BLANKS), len(text)
-        parts.append(text[at:end])
-        at = end + 1
-        if special or text[at : at + 1] != separator:
-            return "".join(parts).rstrip(BLANKS), at
+        return cls(kind, name, source.where(), source.text, compile_list(kind, source, compiler))
 
 
 # -- compiling
@@ -124,9 +62,9 @@ def compile_list(kind: str, source: Source, compiler: Compiler) -> Matcher:
     """A list's text to a matcher: at load when it is constant, otherwise when it is used."""
     expression = compile_text(source, compiler)
     if expression.constant is not None:
-        exact = expression.constant == source.text
-        items = compile_items(kind, expression.constant, source, compiler, exact)
-        return lambda ctx, subject: scan(items, ctx, subject)
+        where = source.where if expression.constant == source.text else lambda _: source.where()
+        items = _checked(_items(kind, expression.constant, where, compiler))
+        return lambda ctx, subject: search(kind, items, ctx, subject)
     return _changing(kind, expression.run, source, compiler)
 
 
@@ -135,54 +73,83 @@ def _changing(kind: str, run: Callable[[Context], str], source: Source, compiler
 
     def match(ctx: Context, subject: Any) -> str | None:
         try:
+            ctx.frame.domain = subject if kind == "domain" else ""
             text = run(ctx)
         except ForcedFail:
             return None  # "not in the list"
+        except (ExpansionError, Defer) as error:
+            ctx.complain(f'failed to expand "{source.text}" while checking a list ({source.where()}): {error}')
+            raise Defer("") from error
+        finally:
+            ctx.frame.domain = ""
         items = compiled.get(text)
         if items is None:
             if len(compiled) >= MAX_COMPILED:
                 compiled.clear()
-            items = compiled[text] = _compiled_now(kind, text, source, compiler)
-        return scan(items, ctx, subject)
+            items = compiled[text] = _computed(kind, text, source, compiler)
+        return search(kind, items, ctx, subject)
 
     return match
 
 
-def _compiled_now(kind: str, text: str, source: Source, compiler: Compiler) -> tuple[ListItem, ...]:
-    try:
-        return compile_items(kind, text, source, compiler, exact=False)
-    except PolicyError as error:
-        raise ExpansionError(error.problems[0].message) from None
+def compile_items(kind: str, text: str, source: Source, compiler: Compiler) -> tuple[ListItem, ...]:
+    """Every item of a list that is not expanded, *source* being all of its text. Raises `PolicyError`."""
+    return _checked(_items(kind, text, source.where, compiler))
 
 
-def compile_items(kind: str, text: str, source: Source, compiler: Compiler, exact: bool) -> tuple[ListItem, ...]:
-    """Every item of *text*. With *exact*, offsets in it are offsets in *source*."""
-    items = []
+def _items(
+    kind: str, text: str, where: Callable[[int], Where], compiler: Compiler
+) -> Iterator[tuple[str, ListItem | PolicyError]]:
+    """Each item as it is written, compiled, or what is wrong with it."""
     caseful = False
     for offset, item in cut(text):
-        where = source.where(offset if exact else 0)
-        if item == "+caseful":
+        if item == "+caseful" and kind in CASEFUL:
             caseful = True
             continue
-        items.append(compile_item(kind, item, where, compiler, caseful))
+        try:
+            yield item, compile_item(kind, item, where(offset), compiler, caseful)
+        except PolicyError as error:
+            yield item, error
+
+
+def _checked(items: Iterable[tuple[str, ListItem | PolicyError]]) -> tuple[ListItem, ...]:
+    """At load, all that is wrong is reported."""
+    found = [item for _, item in items]
+    problems = [problem for item in found if isinstance(item, PolicyError) for problem in item.problems]
+    if problems:
+        raise PolicyError(*problems)
+    return tuple(item for item in found if isinstance(item, ListItem))
+
+
+def _computed(kind: str, text: str, source: Source, compiler: Compiler) -> tuple[ListItem, ...]:
+    """While mail flows, a wrong item is one that cannot be decided; so is a file or a lookup of the client's choice."""
+    controlled = compiler.flow.origin(parse(source, compiler.words))
+    items = []
+    for written, item in _items(kind, text, lambda _: source.where(), compiler.fresh()):
+        if controlled and REACHES_OUT.match(written) and written not in source.text:
+            refusal = f'"{written}" in a list comes from {controlled}, which the client controls'
+            items.append(_broken(kind, PolicyError.at(source.where(), refusal)))
+        else:
+            items.append(_broken(kind, item) if isinstance(item, PolicyError) else item)
     return tuple(items)
 
 
 def compile_item(kind: str, item: str, where: Where, compiler: Compiler, caseful: bool = False) -> ListItem:
-    """One item: a mode, a named list, a file, a lookup, or a pattern of the kind's own."""
-    if item in MODES:
+    """One item: a mode, a named list, a file, or a pattern of the kind's own."""
+    if item in MODES and kind == "host":
         return ListItem(_nothing, mode=item)
     negated = item.startswith("!")
     if negated:
         item = item[1:].lstrip(BLANKS)
-    return ListItem(_matcher(kind, item, where, compiler, caseful), negated)
-
-
-def _matcher(kind: str, item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
-    if item.startswith("+") and kind != "string":
-        return _named(kind, item[1:], where, compiler)
     if item.startswith("/"):
-        return _file(kind, item, where, compiler, caseful)
+        return ListItem(_nothing, negated, lines=_file(kind, item, compiler, caseful))
+    if item.startswith("+") and kind not in ("string", "ip"):
+        return ListItem(_named(kind, item[1:], where, compiler), negated)
+    return ListItem(pattern(kind, item, where, compiler, caseful), negated)
+
+
+def pattern(kind: str, item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
+    """What the vocabulary makes of an item of this kind. Raises `PolicyError`."""
     word = compiler.words.find(Kind.LIST, kind)
     if word is None:
         raise ValueError(f"no such kind of list: {kind}")
@@ -199,34 +166,80 @@ def _named(kind: str, name: str, where: Where, compiler: Compiler) -> Matcher:
 
     def match(ctx: Context, subject: Any) -> str | None:
         named = compiler.lists.get((kind, name))
-        if named is None:
-            known = [of for of_kind, of in compiler.lists if of_kind == kind]
-            raise Defer(f'unknown named {kind} list "+{name}" {did_you_mean(name, known)}'.rstrip())
+        if named is None:  # in a text that was computed; all others were checked at load
+            ctx.complain(f'unknown named {kind.replace("_", " ")} list "+{name}" ({where})')
+            raise Defer("")
         return named.match(ctx, subject)
 
     return match
 
 
-def _file(kind: str, path: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
+def lookup_matcher(item: str, where: Where, compiler: Compiler) -> Callable[[Any, str], str | None] | None:
+    """For an item ``type;data``: a function from the key to what is found. None when it is not such an item."""
+    type_text, semicolon, data = item.partition(";")
+    if not semicolon:
+        return None
+    type_ = lookup.find_type(type_text.strip(BLANKS), where, compiler)
+    data = data.strip(BLANKS)
+    compiler.note(type_.word, where)
+    if type_.is_query:
+        return lambda ctx, _: lookup.query(ctx, type_, data)
+    lookup.check_source(type_, data, where)
+    return lambda ctx, key: lookup.find(ctx, type_, data, key)
+
+
+# -- what is only known while mail flows
+
+
+def _broken(kind: str, error: PolicyError) -> ListItem:
+    """An item in which a mistake was found too late: in a host list it cannot be decided, elsewhere it defers."""
+    problem = error.problems[0]
+
+    def match(ctx: Context, _: Any) -> str | None:
+        if kind == "host":
+            raise Unknown(problem.message)
+        ctx.complain(f"{problem.message} ({problem.where})")
+        raise Defer("")
+
+    return ListItem(match)
+
+
+def _file(kind: str, path: str, compiler: Compiler, caseful: bool) -> Callable[[Context], tuple[ListItem, ...]]:
     """Each line of a file is an item; the file is read again when it has changed."""
     last: list[tuple[str, tuple[ListItem, ...]]] = []
 
-    def match(ctx: Context, subject: Any) -> str | None:
+    def lines(ctx: Context) -> tuple[ListItem, ...]:
         text = ctx.read_file(path)
         if not last or last[0][0] is not text:
-            items = tuple(
-                compile_item(kind, line, Where(path, number), compiler, caseful)
-                for number, line in _file_lines(text, kind)
-            )
+            found = _file_lines(text, hashes_are_comments=kind not in CASEFUL)
+            items = tuple(_line(kind, line, Where(path, number), compiler, caseful) for number, line in found)
             last[:] = [(text, items)]
-        return scan_file(last[0][1], ctx, subject)
+        return last[0][1]
 
-    return match
+    return lines
 
 
-def _file_lines(text: str, kind: str) -> Iterator[tuple[int, str]]:
+def _line(kind: str, line: str, where: Where, compiler: Compiler, caseful: bool) -> ListItem:
+    """A line of a file: a pattern, perhaps negated; a named list or another file has no place there."""
+    negated = line.startswith("!")
+    item = line[1:].lstrip(BLANKS) if negated else line
+    try:
+        match = pattern(kind, item, where, compiler.fresh(), caseful)
+    except PolicyError as error:
+        return replace(_broken(kind, error), negated=negated)
+    if kind != "host":
+        return ListItem(match, negated)
+
+    def host(ctx: Context, subject: Any) -> str | None:
+        value = match(ctx, subject)
+        return item if value == "" else value
+
+    return ListItem(host, negated)
+
+
+def _file_lines(text: str, hashes_are_comments: bool) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.split("\n"), 1):
-        item = _uncommented(line, anywhere=kind in ("domain", "host")).strip(BLANKS)
+        item = _uncommented(line, hashes_are_comments).strip(BLANKS)
         if item:
             yield number, item
 
@@ -237,64 +250,3 @@ def _uncommented(line: str, anywhere: bool) -> str:
     while at > 0 and not anywhere and line[at - 1] not in BLANKS:
         at = line.find("#", at + 1)
     return line if at < 0 else line[:at]
-
-
-def lookup_matcher(item: str, where: Where, compiler: Compiler) -> Callable[[Any, str], str | None] | None:
-    """For an item ``type;data``: a function from the key to what is found. None when it is not such an item."""
-    type_text, semicolon, data = item.partition(";")
-    if not semicolon or not lookup.TYPE.fullmatch(type_text.strip(BLANKS)):
-        return None
-    type_ = lookup.find_type(type_text.strip(BLANKS), where, compiler)
-    data = data.strip(BLANKS)
-    if type_.is_query:
-        run, options = type_.word.run, type_.options
-        return lambda ctx, _: run(ctx, data, options)
-    return lambda ctx, key: lookup.find(ctx, type_, data, key)
-
-
-# -- scanning
-
-
-def scan(items: tuple[ListItem, ...], ctx: Context, subject: Any) -> str | None:
-    """The first item that matches decides; after a last negative item, everything else matches."""
-    modes = {"unknown": "", "defer": ""}
-    negated = False
-    for item in items:
-        if item.mode:
-            about, what = MODES[item.mode]
-            modes[about] = what
-            continue
-        negated = item.negated
-        try:
-            value = item.match(ctx, subject)
-        except Unknown as error:
-            if modes["unknown"] == "ignore":
-                continue
-            return _undecided(ctx, modes["unknown"], f"list matching forced to fail: {error}", str(error))
-        except Defer as error:
-            if modes["defer"] == "ignore":
-                continue
-            if modes["defer"] != "include":
-                raise
-            return _undecided(ctx, "include", "", str(error))
-        if value is not None:
-            return None if negated else value
-    return "" if negated else None
-
-
-def _undecided(ctx: Context, mode: str, failing: str, reason: str) -> str | None:
-    if mode == "include":
-        ctx.log(f"{reason}: accepted by +include")
-        return ""
-    if ctx.trace:
-        ctx.trace(failing)
-    return None
-
-
-def scan_file(items: tuple[ListItem, ...], ctx: Context, subject: Any) -> str | None:
-    """The lines of a file, as one item of the list that names it."""
-    for item in items:
-        value = item.match(ctx, subject)
-        if value is not None:
-            return None if item.negated else value
-    return None

@@ -1,19 +1,53 @@
-"""Regular expressions: PCRE2 itself, on octets.
+"""Regular expressions: PCRE2 itself, on octets, and never for long.
 
-PCRE is what a policy's author writes for, so nothing is translated; and PCRE2
-counts its steps, so that a hostile subject ends in an error, not in a worker
-that never returns.
+A policy's author writes for PCRE, so PCRE2 it is, and nothing is translated:
+neither Python's ``re`` nor ``regex`` means the same by ``\\h``, ``(?|…)``,
+``(*SKIP)``, ``\\Q…\\E`` or ``$``, and ``re`` has no way to stop. Of the bindings on
+PyPI, ``pcre2`` compiles with ALT_BSUX (so that ``\\x{41}`` is no ``A``), cannot
+set a limit, and keeps the interpreter's lock while it matches: its
+``(*LIMIT_MATCH=100000)`` let ``\\s+$`` run for a minute on 64 kB of blanks, because
+PCRE2 counts steps anew at every place where it tries a match. libpcre2 itself
+is on every Debian system, gets Debian's security updates, is what Exim uses,
+and has all the limits there are; a dozen of its functions are enough.
+
+How long a search may take:
+
+* At first every place in the subject gets an equal share of `STEPS`. Nearly
+  always that is plenty, and the search is one call.
+* If it was not, fewer places are tried per call, each with a larger share; the
+  last resort is `MOST_STEPS` for one place.
+* A long subject is searched in several calls, because what a possessive
+  repetition swallows are no steps; at most `OCTETS` per call.
+* Between calls the clock is read: when a search has used more of this thread's
+  own time than it may, it fails, as it does when a single place takes all
+  its steps, or `policyd.language.pcre2.HEAP_KIBIBYTES`.
+
+The just-in-time compiler is not used: it needs memory that is writable and
+executable, which systemd can forbid to a service, and refuses long subjects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
-
-import pcre2
 
 from policyd.errors import ExpansionError
+from policyd.language import pcre2
+
+STEPS = 100_000  # of one call: a few milliseconds
+MOST_STEPS = 400_000  # for one place
+SHARE = 10  # of a place, at least
+OCTETS = 100_000_000  # that one call may look at: at most about 50 ms
+NARROWER = 16  # how many times fewer places are tried when a share was not enough
+WIDER = 4
+SECONDS, SECONDS_PER_OCTET = 0.02, 4e-7  # for a search: 46 ms at most for a header of 64 kB
+MOST_SECONDS = 0.5  # for files and other long texts of the policy's own
+SECONDS_PER_MATCH = 5e-6  # more for every match that a substitution has found
+MAX_TEXT = 16 * 1024 * 1024  # octets of any text that an expansion makes
+
+Captures = tuple[str, ...]
 
 
 class Pattern:
@@ -22,46 +56,126 @@ class Pattern:
     def __init__(self, text: str, caseless: bool = False) -> None:
         """Compile. Raises ValueError with what is wrong and where."""
         self.text = text
-        flags = pcre2.IGNORECASE if caseless else pcre2.NOFLAG
         try:
-            self._pattern: Any = pcre2.compile(text.encode("latin-1"), flags=flags)
-        except pcre2.PatternError as error:
+            self._code = pcre2.Code(text.encode("latin-1"), caseless)
+        except ValueError as error:
             raise ValueError(f'regular expression error in "{text}": {error}') from None
 
-    def search(self, subject: str) -> tuple[str, ...] | None:
-        """``$0``, ``$1`` …, or None. Raises `ExpansionError` when the search takes too many steps."""
-        found = self._search(subject.encode("latin-1"), 0)
-        return None if found is None else captures(found)
-
-    def substitute(self, subject: str, replacement: Callable[[tuple[str, ...]], str]) -> str:
-        """Every match replaced; an empty match does not follow another match at the same place."""
-        octets = subject.encode("latin-1")
-        parts: list[str] = []
-        at = 0
-        while at <= len(octets):
-            found = self._search(octets, at)
-            if found is None:
-                break
-            start, end = found.span()
-            parts += [octets[at:start].decode("latin-1"), replacement(captures(found))]
-            at = end
-            if start == end:
-                parts.append(octets[at : at + 1].decode("latin-1"))
-                at += 1
-        parts.append(octets[at:].decode("latin-1"))
-        return "".join(parts)
-
-    def _search(self, octets: bytes, at: int) -> Any:
+    def search(self, subject: str) -> Captures | None:
+        """``$0``, ``$1`` …, or None. Raises `ExpansionError` when the search takes too long."""
+        search = Search(self.text, self._code, subject.encode("latin-1"))
         try:
-            return self._pattern.search(octets, at)
-        except pcre2.LibraryError as error:
-            raise ExpansionError(f'regular expression "{self.text}": {error}') from None
+            spans = search.next(0)
+            return None if spans is None else search.captures(spans)
+        finally:
+            search.end()
+
+    def substitute(self, subject: str, replacement: Callable[[Captures], str]) -> str:
+        """Every match replaced, as Perl's ``s/…/…/g`` does. Raises `ExpansionError`, also for an enormous result."""
+        search = Search(self.text, self._code, subject.encode("latin-1"))
+        try:
+            return "".join(_substituted(search, subject, replacement))
+        finally:
+            search.end()
 
 
-def captures(found: Any) -> tuple[str, ...]:
-    """The whole match and every group; one that took no part is empty."""
-    groups: tuple[bytes | None, ...] = (found.group(0), *found.groups())
-    return tuple([(group or b"").decode("latin-1") for group in groups])
+def _substituted(search: Search, subject: str, replacement: Callable[[Captures], str]) -> list[str]:
+    """The parts of the result. After an empty match, a match at the same place must not be empty."""
+    parts: list[str] = []
+    at = size = 0
+    search.start()
+    spans = search.next(0)
+    while spans is not None:
+        start, end = spans[0], spans[1]
+        with search.paused():
+            parts += [subject[at:start], replacement(search.captures(spans))]
+        at = end
+        size += len(parts[-2]) + len(parts[-1])
+        if size > MAX_TEXT:
+            raise ExpansionError(f"result longer than {MAX_TEXT} octets")
+        spans = search.next(at) if start < end else search.beyond(at)
+    parts.append(subject[at:])
+    return parts
+
+
+class Search:
+    """One search through one subject, or a series of them: its working memory, and the time it may take."""
+
+    def __init__(self, text: str, code: pcre2.Code, subject: bytes) -> None:
+        self.seconds = min(SECONDS + SECONDS_PER_OCTET * len(subject), MOST_SECONDS)
+        self.widest = max(min(STEPS // SHARE, OCTETS // (len(subject) + 1)), 1)
+        self._text = text
+        self._code = code
+        self._subject = subject
+        self._scratch = pcre2.take()
+        self._started = 0.0  # by the thread's own clock; 0: no search has been slow
+
+    def start(self) -> None:
+        """Watch the clock from the first match on: there may be many."""
+        self._started = time.thread_time()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is done meanwhile takes none of the time; and a match earns a little for the next one."""
+        self._check_time()
+        before = time.thread_time()
+        yield
+        self._started += time.thread_time() - before + SECONDS_PER_MATCH
+
+    def end(self) -> None:
+        """Give the working memory back."""
+        pcre2.give_back(self._scratch, self._subject)
+
+    def captures(self, spans: list[int]) -> Captures:
+        """The whole match and every group; one that took no part is empty."""
+        subject = self._subject
+        texts = [subject[start:end] for start, end in zip(spans[::2], spans[1::2], strict=True)]
+        return tuple([text.decode("latin-1") for text in texts])
+
+    def next(self, at: int) -> list[int] | None:
+        """Where the first match from *at* on begins and ends, and each of its groups."""
+        width = min(len(self._subject) - at + 1, self.widest)
+        steps = STEPS
+        while at <= len(self._subject):
+            found = self._scratch.match(self._code, self._subject, at, 0, (steps // width, at + width - 1))
+            if found == pcre2.NO_MATCH:
+                at += width
+                width, steps = min(width * WIDER, len(self._subject) - at + 1, self.widest), STEPS
+            elif found == pcre2.MATCH_LIMIT and width > 1:
+                width = max(width // NARROWER, 1)
+            elif found == pcre2.MATCH_LIMIT and steps < MOST_STEPS:
+                steps = MOST_STEPS
+            else:
+                return self._spans(found)
+            if at <= len(self._subject):
+                self._check_time()
+        return None
+
+    def beyond(self, at: int) -> list[int] | None:
+        """The next match after an empty one at *at*."""
+        if at == len(self._subject):
+            return None
+        options = pcre2.ANCHORED | pcre2.NOT_EMPTY
+        found = self._scratch.match(self._code, self._subject, at, options, (STEPS, pcre2.NO_LIMIT))
+        if found == pcre2.NO_MATCH:
+            return self.next(at + 1)
+        self._check_time()
+        return self._spans(found)
+
+    def _spans(self, found: int) -> list[int]:
+        if found < 0:
+            raise self._failure(pcre2.message(found))
+        return self._scratch.groups(found or pcre2.GROUPS)
+
+    def _check_time(self) -> None:
+        now = time.thread_time()
+        if not self._started:
+            self._started = now  # the call that has just been slow goes free
+        elif now - self._started > self.seconds:
+            raise self._failure("takes too long")
+
+    def _failure(self, reason: str) -> ExpansionError:
+        return ExpansionError(f'regular expression "{self._text}": {reason}')
 
 
 @lru_cache(maxsize=2000)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, Flag
 from typing import Any, TypeVar
 
@@ -17,9 +17,11 @@ Run = TypeVar("Run", bound=Callable[..., Any])
 class Kind(Enum):
     """Where a word may stand. The value is what an error message calls it."""
 
+    VERB = "verb"  # what a statement of an ACL begins with
     CONDITION = "condition"  # NAME = argument in an ACL
     MODIFIER = "modifier"  # NAME = argument in an ACL; never fails
     CONTROL = "control"  # control = NAME[/options]
+    VERIFICATION = "verification"  # verify = NAME[/options]
     VARIABLE = "variable"  # $NAME
     PREFIX = "variable prefix"  # $NAMEanything:
     ITEM = "expansion item"  # ${NAME{…}…}
@@ -56,7 +58,13 @@ class Word:
         return self.kind is Kind.PREFIX
 
     def shape_of(self, number: int) -> str:
-        """What argument *number* (from 0) is: ``text``, ``lazy`` (run by the word itself), ``raw`` or ``test``."""
+        """What argument *number* (from 0) is.
+
+        ``text`` is evaluated first; ``lazy`` and ``test`` are closures that the
+        word runs itself. In ``raw`` a dollar is plain text; ``raw KIND`` becomes
+        the `Matcher` of a list. ``command`` is a list of words, ``acl`` the name
+        of an ACL.
+        """
         return self.shape[number] if number < len(self.shape) else "text"
 
     @property
@@ -70,6 +78,7 @@ class Vocabulary:
 
     def __init__(self) -> None:
         self._words: dict[Kind, dict[str, Word]] = {kind: {} for kind in Kind}
+        self._refused: dict[tuple[Kind, str], str] = {}
 
     def add(self, word: Word) -> None:
         """Register *word*; a second one of the same kind and name is a mistake in the program."""
@@ -84,6 +93,14 @@ class Vocabulary:
     def find(self, kind: Kind, name: str) -> Word | None:
         """The word, if there is one."""
         return self._words[kind].get(name)
+
+    def refuse(self, kind: Kind, reason: str, *names: str) -> None:
+        """Exim has *names*, and policyd never will: *reason* is a sentence for whoever uses one."""
+        self._refused.update({(kind, name): reason for name in names})
+
+    def refusal(self, kind: Kind, name: str) -> str:
+        """Why there is no such word, if Exim has it."""
+        return self._refused.get((kind, name), "")
 
     def names(self, *kinds: Kind) -> list[str]:
         """Every name of these kinds, sorted."""
@@ -115,26 +132,51 @@ def _register(kind: Kind, name: str, **details: Any) -> Callable[[Run], Run]:
     return register
 
 
-def condition(name: str, *, argument: Any, phases: Flag | None = None, extension: bool = False) -> Callable[[Run], Run]:
-    """``run(tx, argument) -> bool | Outcome``, for ``NAME = …`` in an ACL."""
-    return _register(Kind.CONDITION, name, argument=argument, phases=phases, extension=extension)
+def condition(
+    name: str, *, argument: Any, phases: Flag | None = None, needs: str = "", extension: bool = False
+) -> Callable[[Run], Run]:
+    """``run(tx, argument) -> bool``, for ``NAME = …`` in an ACL. *needs* as for `variable`."""
+    traits = {"needs": needs}
+    return _register(Kind.CONDITION, name, argument=argument, phases=phases, extension=extension, traits=traits)
 
 
-def modifier(name: str, *, argument: Any, phases: Flag | None = None, extension: bool = False) -> Callable[[Run], Run]:
-    """``run(tx, argument) -> None``, for ``NAME = …`` in an ACL."""
-    return _register(Kind.MODIFIER, name, argument=argument, phases=phases, extension=extension)
+def modifier(
+    name: str, *, argument: Any, phases: Flag | None = None, needs: str = "", extension: bool = False
+) -> Callable[[Run], Run]:
+    """``run(tx, argument) -> None``, for ``NAME = …`` in an ACL. *needs* as for `variable`."""
+    traits = {"needs": needs}
+    return _register(Kind.MODIFIER, name, argument=argument, phases=phases, extension=extension, traits=traits)
+
+
+Options = Callable[[str], Any]
 
 
 def control(
-    name: str, *, phases: Flag | None = None, options: bool = False, extension: bool = False
+    name: str, *, phases: Flag | None = None, options: Options | None = None, extension: bool = False
 ) -> Callable[[Run], Run]:
-    """``run(tx, options_text) -> None``, for ``control = NAME[/options]``."""
+    """``run(tx, options) -> None``, for ``control = NAME[/options]``.
+
+    *options* reads the text after the name, and raises ValueError; None: there are no options.
+    """
     return _register(Kind.CONTROL, name, phases=phases, extension=extension, traits={"options": options})
 
 
-def variable(name: str, *, extension: bool = False) -> Callable[[Run], Run]:
-    """``run(tx) -> str``, for ``$NAME``."""
-    return _register(Kind.VARIABLE, name, extension=extension)
+def verification(
+    name: str,
+    *,
+    phases: Flag | None = None,
+    options: Options | None = None,
+    needs: str = "",
+    extension: bool = False,
+) -> Callable[[Run], Run]:
+    """``run(tx, options) -> bool``, for ``verify = NAME[/options]``; *options* as for `control`."""
+    traits = {"options": options, "needs": needs}
+    return _register(Kind.VERIFICATION, name, phases=phases, extension=extension, traits=traits)
+
+
+def variable(name: str, *, needs: str = "", extension: bool = False) -> Callable[[Run], Run]:
+    """``run(tx) -> str``, for ``$NAME``. *needs*: what is only kept for policies that use such a word: ``body``."""
+    return _register(Kind.VARIABLE, name, extension=extension, traits={"needs": needs})
 
 
 def prefix(name: str, *, exists: Callable[..., bool] | None = None, extension: bool = False) -> Callable[[Run], Run]:
@@ -142,35 +184,102 @@ def prefix(name: str, *, exists: Callable[..., bool] | None = None, extension: b
     return _register(Kind.PREFIX, name, extension=extension, traits={"exists": exists})
 
 
-def operator(name: str, *, arguments: tuple[int, int] = (0, 0), extension: bool = False) -> Callable[[Run], Run]:
-    """``run(text, *arguments) -> str``, for ``${NAME_a_b:text}``. Pure: folded on constants."""
-    return _register(Kind.OPERATOR, name, arity=arguments, extension=extension)
+def operator(
+    name: str,
+    *,
+    arguments: tuple[int, int] = (0, 0),
+    context: bool = False,
+    compiler: bool = False,
+    needs: str = "",
+    extension: bool = False,
+) -> Callable[[Run], Run]:
+    """``run(text, *arguments) -> str``, for ``${NAME_a_b:text}``. Pure: folded on constants.
+
+    With *context*, ``run(tx, text, *arguments)``, and nothing is folded; with
+    *compiler*, ``run(compiler, tx, text, *arguments)``.
+    """
+    traits = {"context": context or compiler, "compiler": compiler, "needs": needs}
+    return _register(Kind.OPERATOR, name, arity=arguments, extension=extension, traits=traits)
 
 
 def item(
-    name: str, *, arguments: tuple[int, int], shape: tuple[str, ...] = (), tail: bool = False, extension: bool = False
+    name: str,
+    *,
+    arguments: tuple[int, int],
+    shape: tuple[str, ...] = (),
+    tail: bool = False,
+    compiler: bool = False,
+    enabled_by: str = "",
+    needs: str = "",
+    extension: bool = False,
 ) -> Callable[[Run], Run]:
-    """``run(tx, *texts) -> str``, for ``${NAME{…}{…}}``.
+    """``run(tx, *texts) -> str``, for ``${NAME{…}{…}}``; with *compiler*, ``run(compiler, tx, *texts)``.
 
-    With *tail*, ``{yes}{no}`` may follow: run returns None for *no*.
+    With *tail*, ``{yes}{no}`` may follow: run returns None for *no*. *enabled_by*
+    is the main option without which a policy may not use it. *needs* as for
+    `variable`.
     """
-    return _register(Kind.ITEM, name, arity=arguments, shape=shape, extension=extension, traits={"tail": tail})
+    traits = {"tail": tail, "compiler": compiler, "enabled_by": enabled_by, "needs": needs}
+    return _register(Kind.ITEM, name, arity=arguments, shape=shape, extension=extension, traits=traits)
 
 
-def test(name: str, *, arguments: int, shape: tuple[str, ...] = (), extension: bool = False) -> Callable[[Run], Run]:
-    """``run(tx, *texts) -> bool``, for ``${if NAME{…}{…}``."""
-    return _register(Kind.TEST, name, arity=(arguments, arguments), shape=shape, extension=extension)
+def test(
+    name: str,
+    *,
+    arguments: int | tuple[int, int],
+    shape: tuple[str, ...] = (),
+    compiler: bool = False,
+    extension: bool = False,
+) -> Callable[[Run], Run]:
+    """``run(tx, *texts) -> bool``, for ``${if NAME{…}{…}``; with *compiler*, ``run(compiler, tx, *texts)``.
+
+    A range of *arguments* means that braces stand around them all: ``NAME{{…}{…}}``.
+    """
+    arity = (arguments, arguments) if isinstance(arguments, int) else arguments
+    traits = {"group": not isinstance(arguments, int), "compiler": compiler}
+    return _register(Kind.TEST, name, arity=arity, shape=shape, extension=extension, traits=traits)
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # not a test case, whatever its name says
 
 
-def lookup(name: str, *, style: str, extension: bool = False) -> Callable[[Run], Run]:
-    """``run(tx, source, key, options) -> str | None`` for a *style* ``"single"`` lookup (a file and a key);
-    ``run(tx, query, options) -> str | None`` for a ``"query"``. None: not found. Raises `Defer`."""
-    return _register(Kind.LOOKUP, name, extension=extension, traits={"style": style})
+def lookup(
+    name: str,
+    *,
+    style: str,
+    options: tuple[str, ...] = (),
+    requires: tuple[str, str] | None = None,
+    quote: Callable[[str], str] | None = None,
+    extension: bool = False,
+) -> Callable[[Run], Run]:
+    """``run(tx, source, key, options) -> str | None`` for a *style* ``"file"`` lookup (an absolute path and a key) and
+    a ``"single"`` one (any source and a key); ``run(tx, query, options) -> str | None`` for a ``"query"``.
+
+    None: not found. Raises `Defer`. *options* may follow the name: ``"ret=full"``, or with any value ``"servers="``.
+    *requires*: a Python package, and the extra of policyd that brings it. *quote* becomes ``${quote_NAME:…}``.
+    """
+
+    def register(run: Run) -> Run:
+        traits = {"style": style, "options": options, "requires": requires}
+        VOCABULARY.add(Word(Kind.LOOKUP, name, run, extension=extension, traits=traits))
+        VOCABULARY.add(Word(Kind.OPERATOR, f"quote_{name}", quote or _as_it_is, extension=extension))
+        return run
+
+    return register
+
+
+def _as_it_is(text: str) -> str:
+    """The text itself: nothing in a key of this lookup type needs quoting."""
+    return text
 
 
 def list_kind(name: str) -> Callable[[Run], Run]:
     """``run(compiler, item, source) -> Matcher``: the patterns of one kind of list."""
     return _register(Kind.LIST, name)
+
+
+def alias(kind: Kind, name: str, of: str) -> None:
+    """Another *name* of the word called *of*, from documents that are old or wrong: accepted, with a warning."""
+    word = VOCABULARY.find(kind, of)
+    assert word is not None
+    VOCABULARY.add(replace(word, name=name, traits={**word.traits, "instead": of}))

@@ -63,11 +63,23 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """``${extract…}``: whether its first argument is a number decides, when it runs, what the others mean."""
+    """``${extract…}``: whether its first argument is a number decides, when it runs, what the others mean.
 
+    *form* is ``json``, ``jsons`` or empty.
+    """
+
+    form: str
     arguments: tuple[Node, ...]
     fail: bool
     where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The words of a command; *whole*: there is one part, which is cut into words when it has been expanded."""
+
+    parts: tuple[Node, ...]
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +145,6 @@ class Comparison:
     where: Where
 
 
-Node = Literal | Capture | Variable | Operator | Item | Extract | Lookup | If | Join
+Node = Literal | Capture | Variable | Operator | Item | Extract | Command | Lookup | If | Join
 Test = Not | Every | Some | Defined | Comparison
 Argument = Node | Test
-
-
-def is_test(argument: Argument) -> bool:
-    """Whether an argument is a condition rather than text."""
-    return isinstance(argument, Not | Every | Some | Defined | Comparison)

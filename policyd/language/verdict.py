@@ -67,7 +67,9 @@ NEGATED = {OK: FAIL, FAIL: OK, DROP: OK}
 class Verdict:
     """How an ACL ended. *text* is for the client, *log* for the log; *where* is the statement that decided.
 
-    *details*: a deferral may show its text to the client.
+    *details*: a deferral may show its text to the client. *verb*: the
+    statement's, if that is what its verb is for, and not because of a
+    condition that went wrong, or ``endpass``.
     """
 
     outcome: Outcome
@@ -75,14 +77,16 @@ class Verdict:
     log: str | None = None
     where: Where | None = None
     details: bool = False
+    verb: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One condition or modifier. *run* answers None when it is a modifier.
 
-    *role* marks the four that only the statement understands: ``message``,
-    ``log_message`` (*run* then yields the text) and ``endpass``.
+    *role* marks what only the statement understands: ``message`` and
+    ``log_message`` (*text* then yields the text, and *label* is how it was
+    written) and ``endpass``.
     """
 
     where: Where
@@ -91,6 +95,7 @@ class Step:
     text: Callable[[Context], str] | None = None
     role: str = ""
     negated: bool = False
+    decides: bool = False  # a condition, whose outcome the statement depends on
     phases: Flag | None = None
 
 
@@ -127,16 +132,19 @@ class _Messages:
 
 
 def run_acl(acl: Acl, ctx: Context) -> Verdict:
-    """The first statement that ends the ACL decides; running off the end is a denial."""
+    """The first statement that ends the ACL decides; running off the end is a denial.
+
+    Its messages are then those that the last statement left behind.
+    """
     frame = ctx.frame
+    frame.user_message = frame.log_message = None
     for statement in acl.statements:
         frame.user_message = frame.log_message = None
         frame.details = False
         verdict = run_statement(statement, ctx)
         if verdict is not None:
             return verdict
-    frame.user_message = frame.log_message = None
-    return Verdict(FAIL, where=acl.where)
+    return Verdict(FAIL, frame.user_message, frame.log_message, acl.where)
 
 
 def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
@@ -158,9 +166,13 @@ def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
     if statement.verb == "defer" and outcome is OK:
         frame.details = True
     if final is ERROR and outcome is DISCARD:
-        frame.log_message = f'nested ACL returned "discard" for "{statement.verb}": only accept and discard allow it'
+        frame.log_message = (
+            f'nested ACL returned "discard" for "{statement.verb}" command (only allowed with "accept" or "discard")'
+        )
     assert isinstance(final, Outcome)
-    return Verdict(final, frame.user_message, frame.log_message, statement.where, frame.details)
+    chosen = ending is not SAME or (statement.verb == "require" and outcome in NEGATED)
+    verb = statement.verb if chosen else ""
+    return Verdict(final, frame.user_message, frame.log_message, statement.where, frame.details, verb)
 
 
 def _conditions(statement: Statement, ctx: Context, messages: _Messages) -> Outcome:
@@ -206,7 +218,7 @@ def _outcome(step: Step, ctx: Context) -> Outcome | None:
 
 
 def _fault(ctx: Context, outcome: Outcome, reason: str) -> Outcome:
-    ctx.frame.log_message = reason
+    ctx.frame.log_message = reason or ctx.frame.log_message
     return outcome
 
 
@@ -224,7 +236,7 @@ def _speak(verb: str, outcome: Outcome, messages: _Messages, ctx: Context) -> No
         text = _expanded(messages.log_message, ctx)
         if text:
             frame.log_message = f"{text}: {frame.log_message}" if frame.log_message else text
-    if frame.log_message is None:
+    if frame.log_message is None and verb != "warn":
         frame.log_message = frame.user_message
     frame.verify_message = ""
 
@@ -237,7 +249,7 @@ def _expanded(step: Step, ctx: Context) -> str:
     except ForcedFail:
         return ""
     except (ExpansionError, Defer) as error:
-        ctx.complain(f"{step.where}: failed to expand ACL message: {error}")
+        ctx.complain(f'failed to expand ACL message "{step.label}" ({step.where}): {error}')
         return ""
 
 
@@ -250,5 +262,5 @@ def _go_on(statement: Statement, outcome: Outcome, ctx: Context) -> None:
         ctx.warn(frame.user_message, frame.log_message)
     elif outcome is DEFER:
         reason = f": {frame.log_message}" if frame.log_message else ""
-        ctx.warn(None, f'ACL "warn" statement skipped ({statement.where}): condition test deferred{reason}')
+        ctx.note(f'ACL "warn" statement skipped ({statement.where}): condition test deferred{reason}')
     frame.user_message = frame.log_message = None

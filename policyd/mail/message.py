@@ -1,12 +1,17 @@
-"""A message as it arrives: its header fields, and how many octets and lines it has. The body is not kept."""
+"""A message as it arrives: its header fields, and how many octets and lines it has. The body is mostly not kept."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import IO
 
 from policyd.mail.octets import lower
 
 MAX_HEADER_TEXT = 65536  # octets that $h_name: yields at most
+KEPT_IN_MEMORY = 1024 * 1024  # octets of a body that is kept; a larger one goes to a temporary file
+LONGEST_LINE = 32766  # octets; what is longer counts as several lines
 _ADDRESSES = ("from", "sender", "reply-to", "to", "cc", "bcc")
 ADDRESS_HEADERS = frozenset([*_ADDRESSES, *[f"resent-{name}" for name in _ADDRESSES]])
 """Fields that hold address lists: several of one name are joined with a comma."""
@@ -41,20 +46,54 @@ class Message:
     headers: list[Header] = field(default_factory=list)
     removed: list[tuple[str, int]] = field(default_factory=list)  # (name, number from 1) of the sender's own fields
     size: int = 0  # octets, line ends counted as CRLF
+    body_size: int = 0  # of these
+    header_lines: int = 0  # of the sender's
     body_lines: int = 0
     complete: bool = False
     _numbers: dict[str, int] = field(default_factory=dict)
+    _kept: IO[bytes] | None = None
 
     def receive(self, name: str, value: str) -> None:
         """The next header field of the sender's."""
         number = self._numbers[lower(name)] = self._numbers.get(lower(name), 0) + 1
         self.headers.append(Header(name, value, number))
-        self.size += len(name) + 1 + len(value) + value.count("\n") + 2
+        lines = value.count("\n") + 1
+        self.header_lines += lines
+        self.size += len(name) + 1 + len(value) + lines + 1
 
     def body(self, chunk: bytes) -> None:
         """The next part of the body."""
         self.size += len(chunk)
+        self.body_size += len(chunk)
         self.body_lines += chunk.count(b"\n")
+        if self._kept is not None:
+            self._kept.write(chunk)
+
+    def keep_body(self) -> None:
+        """Keep what `body` will be given, for a policy that looks at it. `close` gives it up."""
+        self._kept = SpooledTemporaryFile(max_size=KEPT_IN_MEMORY)  # noqa: SIM115 - closed with the message
+
+    @property
+    def kept_body(self) -> IO[bytes] | None:
+        """The body from its first octet, if it has been kept; valid until the next use of this property."""
+        if self._kept is not None:
+            self._kept.seek(0)
+        return self._kept
+
+    def lines(self) -> Iterator[str]:
+        """Every line of the header, of the sender's and of ACLs', and of the body if it was kept; without line ends."""
+        for header in self.headers:
+            yield from f"{header.name}:{header.value}".split("\n")
+        yield ""
+        body = self.kept_body
+        while body is not None and (line := body.readline(LONGEST_LINE)):
+            yield line.decode("latin-1").removesuffix("\n").removesuffix("\r")
+
+    def close(self) -> None:
+        """Give up a body that was kept."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def find(self, name: str) -> list[Header]:
         """Every field of this name, in any case, in the order of the message."""
@@ -63,9 +102,13 @@ class Message:
 
     def remove(self, name: str) -> None:
         """Every field of this name."""
-        found = self.find(name)
-        self.removed += [(header.name, header.number) for header in found if header.number]
-        self.headers = [header for header in self.headers if header not in found]
+        self.discard(self.find(name))
+
+    def discard(self, unwanted: Iterable[Header]) -> None:
+        """These very fields, as far as they are still there."""
+        gone = set(unwanted)
+        self.removed += [(header.name, header.number) for header in self.headers if header in gone and header.number]
+        self.headers = [header for header in self.headers if header not in gone]
 
     def add(self, name: str, value: str, position: str) -> None:
         """A field of an ACL's, at one of `POSITIONS`."""

@@ -32,8 +32,8 @@ def to_unicode(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """For one line of a log: control characters as C escapes, other octets as they are."""
+    """For one line of a log: control characters but the tab as C escapes, other octets as they are."""
     return "".join(_ESCAPED.get(c, c) for c in text) if _ESCAPED.keys() & set(text) else text
 
 
-_ESCAPED = {chr(code): f"\\{code:03o}" for code in [*range(32), 127]} | {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPED = {chr(code): f"\\{code:03o}" for code in [*range(32), 127] if code != 9} | {"\n": "\\n", "\r": "\\r"}

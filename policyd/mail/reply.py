@@ -6,44 +6,51 @@ import re
 from dataclasses import dataclass
 
 CODE = re.compile(r"([0-9]{3})\s(?:([0-9]\.[0-9]{1,3}\.[0-9]{1,3})\s)?")
+BLANKS = " \t\r\n\v\f"
 WIDTH = 75  # a longer message is split
 LEAST = 35  # but not before this column
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyText:
-    """A reply in its parts. *enhanced* is empty when the message gave none; *complaint* says what was wrong with it."""
+    """A reply in its parts. *enhanced* is empty when the message gave none; *complaint* says what was wrong with it.
+
+    The client is told the `reply_lines` of *text*.
+    """
 
     code: int
     enhanced: str
-    lines: tuple[str, ...]
+    text: str
     complaint: str = ""
 
 
-def reply_text(default: int, message: str, multiline: bool = True) -> ReplyText:
+def reply_text(default: int, message: str) -> ReplyText:
     """Take an ACL message apart: ``[code [enhanced]] text``.
 
     A code of another class than *default* is dropped, and its text kept.
     """
-    code, enhanced, complaint = default, "", ""
-    message = split(message)
     found = CODE.match(message)
-    if found is not None:
-        if found[1][0] == str(default)[0]:
-            code, enhanced = int(found[1]), found[2] or ""
-        else:
-            complaint = f'configured error code starts with incorrect digit (expected {str(default)[0]}) in "{message}"'
-        message = message[found.end() :]
-    return ReplyText(code, enhanced, _lines(message, multiline), complaint)
+    if found is None:
+        return ReplyText(default, "", message)
+    text, expected = message[found.end() :], str(default)[0]
+    if found[1][0] == expected:
+        return ReplyText(int(found[1]), found[2] or "", text)
+    complaint = f'configured error code starts with incorrect digit (expected {expected}) in "{message}"'
+    return ReplyText(default, "", text, complaint)
 
 
-def _lines(message: str, multiline: bool) -> tuple[str, ...]:
-    lines = message.split("\n")
-    if len(lines) > 1 and not lines[-1]:
-        lines.pop()
-    if not multiline:
-        return (lines[0],)
-    return (lines[0], *[line.lstrip(" \t\r\v\f") for line in lines[1:]])
+def reply_lines(text: str, multiline: bool = True) -> tuple[str, ...]:
+    """The lines of *text* as a reply shows them; only the first without *multiline*.
+
+    Blanks around a line end go, and with them empty lines after the first.
+    """
+    lines = []
+    while True:
+        line, newline, text = text.partition("\n")
+        lines.append(line)
+        if not (newline and text and multiline):
+            return tuple(lines)
+        text = text.lstrip(BLANKS)
 
 
 def split(message: str) -> str:

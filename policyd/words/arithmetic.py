@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator as arithmetic
+import random
 import re
 from collections.abc import Callable
 
@@ -14,25 +15,63 @@ from policyd.transaction import Transaction
 LARGEST = 2**63 - 1
 SMALLEST = -(2**63)
 FACTORS = {"k": 1024, "m": 1024**2, "g": 1024**3}
-MAX_DEPTH = 100  # of parentheses
+MAX_DEPTH = 40  # of parentheses and signs
+MAX_DIGITS = 40  # that are looked at: fewer make the largest number already
 
 ANY_BASE = re.compile(r"0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*")
 DECIMAL = re.compile(r"[0-9]+")
+SYMBOL = re.compile(r"<<|>>|[-+*/%&^|]")
 COMPARED = re.compile(r"[ \t\r\n\v\f]*([+-]?[0-9]+)([kKmMgG]?)[ \t\r\n\v\f]*")
-
-LEVELS: tuple[dict[str, Callable[[int, int], int]], ...] = (
-    {"|": arithmetic.or_},
-    {"^": arithmetic.xor},
-    {"&": arithmetic.and_},
-    {"<<": arithmetic.lshift, ">>": arithmetic.rshift},
-    {"+": arithmetic.add, "-": arithmetic.sub},
-)
-"""Binary operators, the loosest first; multiplication, below them all, has rules of its own."""
 
 
 def wrapped(number: int) -> int:
     """*number* as a 64-bit machine keeps it."""
     return (number - SMALLEST) % 2**64 + SMALLEST
+
+
+def _sum(left: int, right: int) -> int:
+    return _fitting(left + right, "overflow in sum")
+
+
+def _difference(left: int, right: int) -> int:
+    return _fitting(left - right, "overflow in difference")
+
+
+def _fitting(number: int, trouble: str) -> int:
+    if not SMALLEST <= number <= LARGEST:
+        raise ArithmeticError(trouble)
+    return number
+
+
+def _quotient(left: int, right: int) -> int:
+    """Rounded towards zero."""
+    if right == 0:
+        raise ArithmeticError("divide by zero")
+    return min(abs(left) // abs(right) * (1 if (left < 0) == (right < 0) else -1), LARGEST)
+
+
+def _remainder(left: int, right: int) -> int:
+    """It has the sign of *left*."""
+    if right == 0:
+        raise ArithmeticError("modulo by zero")
+    return abs(left) % abs(right) * (1 if left >= 0 else -1)
+
+
+BINARY: dict[str, tuple[int, Callable[[int, int], int]]] = {
+    "|": (1, arithmetic.or_),
+    "^": (2, arithmetic.xor),
+    "&": (3, arithmetic.and_),
+    "<<": (4, lambda left, right: wrapped(left << right % 64)),  # what the hardware does with such a count
+    ">>": (4, lambda left, right: left >> right % 64),
+    "+": (5, _sum),
+    "-": (5, _difference),
+    "*": (6, lambda left, right: wrapped(left * right)),
+    "/": (6, _quotient),
+    "%": (6, _remainder),
+}
+"""How tightly each operator binds, and what it does."""
+
+UNARY: dict[str, Callable[[int], int]] = {"+": arithmetic.pos, "-": lambda value: wrapped(-value), "~": arithmetic.inv}
 
 
 class Evaluation:
@@ -46,84 +85,53 @@ class Evaluation:
 
     def value(self) -> int:
         """The result. Raises `ExpansionError`."""
-        result = self._level(0)
+        result = self._binary(1)
         if self.at < len(self.text):
             raise self._error("expecting operator")
         return result
 
-    def _level(self, number: int) -> int:
-        if number == len(LEVELS):
-            return self._product()
-        result = self._level(number + 1)
-        while (symbol := self._symbol(LEVELS[number])) is not None:
-            result = self._combined(symbol, result, self._level(number + 1), LEVELS[number])
-        return result
+    def _binary(self, least: int) -> int:
+        """Operands with operators between them that bind at least as tightly as *least*."""
+        left = self._operand()
+        while (found := SYMBOL.match(self.text, self.at)) and BINARY[found[0]][0] >= least:
+            self.at = found.end()
+            tightness, compute = BINARY[found[0]]
+            right = self._binary(tightness + 1)
+            try:
+                left = compute(left, right)
+            except ArithmeticError as error:
+                raise self._error(str(error)) from None
+        return left
 
-    def _symbol(self, symbols: dict[str, Callable[[int, int], int]]) -> str | None:
-        for symbol in symbols:
-            if self.text.startswith(symbol, self.at):
-                self.at += len(symbol)
-                return symbol
-        return None
-
-    def _combined(self, symbol: str, left: int, right: int, symbols: dict[str, Callable[[int, int], int]]) -> int:
-        if symbol in ("<<", ">>"):
-            return wrapped(symbols[symbol](left, right % 64))  # what the hardware does with such a count
-        if symbol in "+-" and (left >= LARGEST // 2 <= right or left <= -(LARGEST // 2) >= right):
-            raise self._error("overflow in sum" if symbol == "+" else "overflow in difference")
-        return wrapped(symbols[symbol](left, right))
-
-    def _product(self) -> int:
-        result = self._unary()
-        while self.text[self.at : self.at + 1] in ("*", "/", "%"):
-            symbol = self.text[self.at]
-            self.at += 1
-            right = self._unary()
-            result = wrapped(result * right) if symbol == "*" else self._divided(symbol, result, right)
-        return result
-
-    def _divided(self, symbol: str, left: int, right: int) -> int:
-        if right == 0:
-            raise self._error("divide by zero")
-        if left == SMALLEST and right == -1:
-            raise self._error("integer overflow")
-        quotient = abs(left) // abs(right) * (1 if (left < 0) == (right < 0) else -1)
-        return quotient if symbol == "/" else left - quotient * right
-
-    def _unary(self) -> int:
+    def _operand(self) -> int:
+        """A number or parentheses, with signs before it."""
         self._blanks()
-        sign = self.text[self.at : self.at + 1]
-        if sign not in ("+", "-", "~"):
-            return self._number()
-        self.at += 1
-        value = self._nested(self._unary)
-        return {"+": value, "-": wrapped(-value), "~": ~value}[sign]
+        start = self.at
+        if self._take("+-~"):
+            return self._deeper(lambda: UNARY[self.text[start]](self._operand()))
+        if self._take("("):
+            return self._deeper(self._parenthesis)
+        return self._number()
 
     def _number(self) -> int:
-        if self.text.startswith("(", self.at):
-            self.at += 1
-            return self._nested(self._parenthesis)
         found = self.numbers.match(self.text, self.at)
         if found is None:
             raise self._error("expecting number or opening parenthesis")
         self.at = found.end()
         value = min(_integer(found.group(), self.numbers is DECIMAL), LARGEST)
-        factor = FACTORS.get(self.text[self.at : self.at + 1].lower())
-        if factor:
-            self.at += 1
-            value = wrapped(value * factor)
+        if self._take("kKmMgG"):
+            value = wrapped(value * FACTORS[self.text[self.at - 1].lower()])
         self._blanks()
         return value
 
     def _parenthesis(self) -> int:
-        value = self._level(0)
-        if not self.text.startswith(")", self.at):
+        value = self._binary(1)
+        if not self._take(")"):
             raise self._error("expecting closing parenthesis")
-        self.at += 1
         self._blanks()
         return value
 
-    def _nested(self, production: Callable[[], int]) -> int:
+    def _deeper(self, production: Callable[[], int]) -> int:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise self._error("nested too deeply")
@@ -131,18 +139,23 @@ class Evaluation:
         self.depth -= 1
         return value
 
+    def _take(self, characters: str) -> bool:
+        taken = self.at < len(self.text) and self.text[self.at] in characters
+        self.at += taken
+        return taken
+
     def _blanks(self) -> None:
-        while self.text[self.at : self.at + 1] in BLANKS and self.at < len(self.text):
-            self.at += 1
+        while self._take(BLANKS):
+            pass
 
     def _error(self, what: str) -> ExpansionError:
         return ExpansionError(f'error in expression evaluation: {what} (after processing "{self.text[: self.at]}")')
 
 
 def _integer(digits: str, decimal: bool) -> int:
-    if not decimal and digits[:2].lower() == "0x":
-        return int(digits, 16)
-    return int(digits, 8 if digits.startswith("0") and not decimal else 10)
+    base = 10 if decimal or not digits.startswith("0") else 16 if digits[1:2] in ("x", "X") else 8
+    significant = digits[2:].lstrip("0") if base == 16 else digits.lstrip("0")
+    return int(significant or "0", base) if len(significant) <= MAX_DIGITS else LARGEST
 
 
 @operator("eval")
@@ -157,15 +170,28 @@ def _eval10(text: str) -> str:
     return str(Evaluation(text, decimal=True).value())
 
 
+@operator("randint", context=True)
+def _randint(_: Transaction, text: str) -> str:
+    """A random number from 0 to one less than the given one."""
+    limit = integer(text)
+    if limit < 0:
+        raise ExpansionError(f'non-negative integer expected but "{text}" found')
+    return str(random.randrange(limit)) if limit else "0"
+
+
+# -- comparisons
+
+
 def integer(text: str) -> int:
-    """A number as comparisons read it: decimal, with a sign and K, M or G; the empty text is 0."""
-    if not text:
+    """A number as comparisons read it: decimal, with a sign and K, M or G; blanks alone, or nothing, are 0."""
+    if not text.strip(BLANKS):
         return 0
     found = COMPARED.fullmatch(text)
     if found is None:
         what = "invalid integer" if re.match(r"\s*[+-]?[0-9]", text, re.ASCII) else "integer expected but"
         raise ExpansionError(f'{what} "{text}"{" found" if what.endswith("but") else ""}')
-    value = int(found[1]) * FACTORS.get(found[2].lower(), 1)
+    sign, digits = found[1].strip("0123456789"), found[1].lstrip("+-0")
+    value = int(f"{sign}{digits or 0}") * FACTORS.get(found[2].lower(), 1) if len(digits) <= MAX_DIGITS else 2**64
     if not SMALLEST <= value <= LARGEST:
         raise ExpansionError(f'absolute value of integer "{text}" is too large (overflow)')
     return value

@@ -5,8 +5,14 @@ from __future__ import annotations
 import time
 
 from policyd.checks.spf import Identity, SpfOutcome, SpfResult, check_host
-from policyd.language.lists import Matcher, listed
+from policyd.language.compiler import Compiler
+from policyd.language.cutting import cut
+from policyd.language.expand import Getter
+from policyd.language.lists import listed
+from policyd.language.marks import client_controlled
 from policyd.language.registry import condition, variable
+from policyd.language.scanning import Matcher
+from policyd.language.source import Source
 from policyd.policy import AFTER_MAIL, Phase
 from policyd.transaction import Transaction, fact
 
@@ -56,7 +62,21 @@ def _listed(tx: Transaction, matches: Matcher, result: SpfResult) -> bool:
     return found
 
 
-@condition("spf", argument=listed("string"), phases=AFTER_MAIL | AT_THE_END)
+def results(source: Source, compiler: Compiler) -> Getter:
+    """The argument strategy of a list of results, with a warning for one that reads like what it is not."""
+    getter = listed("string")(source, compiler)
+    negated = [item.startswith("!") for _, item in cut(source.text)]
+    if any(negated) and len(negated) > 1:
+        compiler.warn(
+            source.where(),
+            f'"{source.text}" is an Exim list: the first item that matches decides, and after a last negative item '
+            "everything else matches",
+            "old versions of Exim took such a list for a choice: name the results that are meant, without !",
+        )
+    return getter
+
+
+@condition("spf", argument=results, phases=AFTER_MAIL | AT_THE_END)
 def _spf(tx: Transaction, matches: Matcher) -> bool:
     """Whether the sender's SPF result is in the list.
 
@@ -69,7 +89,7 @@ def _spf(tx: Transaction, matches: Matcher) -> bool:
     return _listed(tx, matches, outcome.result)
 
 
-@condition("spf_guess", argument=listed("string"), phases=AFTER_MAIL | AT_THE_END)
+@condition("spf_guess", argument=results, phases=AFTER_MAIL | AT_THE_END)
 def _spf_guess(tx: Transaction, matches: Matcher) -> bool:
     """Like ``spf``; a domain without a record is judged by ``v=spf1 a/24 mx/24 ptr ?all``."""
     tx.facts["spf"] = outcome = guessed_policy(tx)
@@ -104,6 +124,7 @@ def _spf_result_guessed(tx: Transaction) -> str:
     return "yes" if outcome and outcome.guessed else "no"
 
 
+@client_controlled
 @variable("spf_header_comment")
 def _spf_header_comment(tx: Transaction) -> str:
     """The result in words, for a header field."""
@@ -111,6 +132,7 @@ def _spf_header_comment(tx: Transaction) -> str:
     return outcome.comment if outcome else ""
 
 
+@client_controlled
 @variable("spf_received")
 def _spf_received(tx: Transaction) -> str:
     """A whole ``Received-SPF:`` header field; meant for the top of the message (``:at_start:``)."""
@@ -118,6 +140,7 @@ def _spf_received(tx: Transaction) -> str:
     return outcome.received if outcome else ""
 
 
+@client_controlled
 @variable("spf_smtp_comment")
 def _spf_smtp_comment(tx: Transaction) -> str:
     """A text for the client: after ``fail`` the domain owner's own explanation, if there is one."""
@@ -125,6 +148,7 @@ def _spf_smtp_comment(tx: Transaction) -> str:
     return outcome.explanation if outcome else ""
 
 
+@client_controlled
 @variable("spf_used_domain")
 def _spf_used_domain(tx: Transaction) -> str:
     """The domain that was checked: the sender's, or for the null sender the name in HELO."""

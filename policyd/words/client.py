@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from policyd.language.lists import Matcher, listed
-from policyd.language.registry import condition, variable
+from policyd.language.lists import listed
+from policyd.language.marks import client_controlled
+from policyd.language.registry import condition, variable, verification
+from policyd.language.scanning import Matcher, found
 from policyd.policy import ANY, Phase
 from policyd.transaction import Transaction, full_host
 
@@ -14,9 +16,9 @@ AFTER_CONNECT = ANY & ~Phase.CONNECT
 @condition("hosts", argument=listed("host"))
 def _hosts(tx: Transaction, matches: Matcher) -> bool:
     """Whether the client is in a host list; ``$host_data`` is what the list left behind."""
-    value = matches(tx, tx.connection.client.address)
-    if value is not None:
-        tx.connection.facts["host_data"] = value
+    value, left = found(tx, matches, tx.connection.client.address)
+    if left is not None:
+        tx.connection.facts["host_data"] = left
     return value is not None
 
 
@@ -36,6 +38,30 @@ def _encrypted(tx: Transaction, matches: Matcher) -> bool:
     return matches(tx, cipher) is not None or matches(tx, _tls_in_cipher(tx)) is not None
 
 
+@verification("certificate", phases=AFTER_CONNECT)
+def _certificate(tx: Transaction, _: None) -> bool:
+    """Whether the client has shown a certificate that the MTA has verified.
+
+    Sendmail says so in the macro ``{verify}``; Postfix tells ``{cert_subject}``
+    only of a certificate that it trusts.
+    """
+    return _certified(tx)
+
+
+def _certified(tx: Transaction) -> bool:
+    macros = tx.connection.macros
+    return macros["verify"] == "OK" if "verify" in macros else bool(macros.get("cert_subject"))
+
+
+@variable("tls_in_certificate_verified")
+def _tls_in_certificate_verified(tx: Transaction) -> str:
+    """``1`` when the MTA has verified the client's certificate, otherwise ``0``."""
+    return "1" if _certified(tx) else "0"
+
+
+variable("tls_certificate_verified")(_tls_in_certificate_verified)
+
+
 def _macro(tx: Transaction, name: str) -> str:
     return tx.connection.macros.get(name, "")
 
@@ -52,12 +78,6 @@ def _sender_host_port(tx: Transaction) -> str:
     return str(tx.connection.client.port) if tx.connection.client.address else ""
 
 
-@variable("sender_host_name")
-def _sender_host_name(tx: Transaction) -> str:
-    """The client's name, as the MTA has verified it; empty when it has none."""
-    return tx.connection.client.name
-
-
 @variable("host_data")
 def _host_data(tx: Transaction) -> str:
     """What the list of the last ``hosts`` that matched left behind; it lasts as long as the connection."""
@@ -65,18 +85,21 @@ def _host_data(tx: Transaction) -> str:
     return value
 
 
+@client_controlled
 @variable("sender_helo_name")
 def _sender_helo_name(tx: Transaction) -> str:
     """The name in HELO or EHLO."""
     return tx.connection.helo
 
 
+@client_controlled
 @variable("sender_fullhost")
 def _sender_fullhost(tx: Transaction) -> str:
     """Name, HELO name and address of the client, as in the log."""
     return full_host(tx)
 
 
+@client_controlled
 @variable("sender_rcvhost")
 def _sender_rcvhost(tx: Transaction) -> str:
     """Name, address and HELO name of the client, as in a Received: field."""
@@ -107,12 +130,14 @@ _interface("interface_address", "interface_port")
 _interface("received_ip_address", "received_port")
 
 
+@client_controlled
 @variable("authenticated_id")
 def _authenticated_id(tx: Transaction) -> str:
     """The identity that authenticated."""
     return _macro(tx, "auth_authen")
 
 
+@client_controlled
 @variable("authenticated_sender")
 def _authenticated_sender(tx: Transaction) -> str:
     """The sender that the AUTH= parameter of MAIL gave."""
@@ -130,7 +155,7 @@ def _tls(name: str, macro: str, what: str) -> None:
         return _macro(tx, macro)
 
     run.__doc__ = what
-    variable(f"tls_in_{name}")(run)
+    client_controlled(variable(f"tls_in_{name}")(run))
     variable(f"tls_{name}")(run)
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import operator as comparison
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from policyd.errors import ExpansionError
-from policyd.language.patterns import compiled
 from policyd.language.registry import test
 from policyd.language.source import BLANKS
 from policyd.mail.octets import lower
@@ -37,16 +35,6 @@ _compared("gt", comparison.gt, "greater than")
 _compared("ge", comparison.ge, "greater than or equal to")
 
 
-@test("match", arguments=2)
-def _match(tx: Transaction, subject: str, pattern: str) -> bool:
-    """Whether a PCRE regular expression matches somewhere in the text; ``$0``, ``$1`` … are what it captured."""
-    found = compiled(pattern).search(subject)
-    if found is None:
-        return False
-    tx.frame.captures = found
-    return True
-
-
 @test("bool", arguments=1)
 def _bool(_: Transaction, text: str) -> bool:
     """True for true, yes and numbers but zero; false for false, no, zero and nothing; anything else fails."""
@@ -69,26 +57,13 @@ def truth(text: str) -> bool | None:
     return {"": False, "no": False, "false": False, "yes": True, "true": True}.get(lower(text))
 
 
-def _is_address(text: str, *versions: int) -> bool:
-    try:
-        return ip_address(text).version in versions
-    except ValueError:
+def _never(name: str) -> None:
+    def run(_: Transaction) -> bool:
+        """Never true: Exim asks this when it delivers, and policyd judges before that."""
         return False
 
-
-@test("isip", arguments=1)
-def _isip(_: Transaction, text: str) -> bool:
-    """Whether the text is an IPv4 or IPv6 address."""
-    return _is_address(text, 4, 6)
+    test(name, arguments=0)(run)
 
 
-@test("isip4", arguments=1)
-def _isip4(_: Transaction, text: str) -> bool:
-    """Whether the text is an IPv4 address."""
-    return _is_address(text, 4)
-
-
-@test("isip6", arguments=1)
-def _isip6(_: Transaction, text: str) -> bool:
-    """Whether the text is an IPv6 address."""
-    return _is_address(text, 6)
+_never("first_delivery")
+_never("queue_running")

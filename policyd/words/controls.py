@@ -1,41 +1,113 @@
-"""What ``control =`` can switch. Those that a milter cannot offer are refused at load."""
+"""What ``control =`` can switch."""
 
 from __future__ import annotations
 
-from policyd.language.registry import control
-from policyd.policy import AFTER_MAIL, ANY, Phase
-from policyd.transaction import Transaction
+from typing import Any
+
+from policyd.language.registry import VOCABULARY, Kind, Word, alias, control
+from policyd.policy import AFTER_MAIL, Phase
+from policyd.transaction import Checks, Transaction
+from policyd.words.choices import flags
+
+BEFORE_DATA = Phase.CONNECT | Phase.HELO | Phase.MAIL | Phase.RCPT | Phase.PREDATA
 
 
-@control("freeze", phases=AFTER_MAIL, options=True)
-def _freeze(tx: Transaction, _: str) -> None:
-    """Hold the message in the MTA's queue (Postfix: HOLD), instead of Exim's freezing."""
-    tx.quarantine = f"frozen by the {str(tx.phase.name).lower()} ACL"
+# -- the message
 
 
-@control("no_multiline_responses")
-def _no_multiline_responses(tx: Transaction, _: str) -> None:
-    """Send only the first line of every reply of this message."""
-    tx.multiline = False
+@control("freeze", phases=AFTER_MAIL, options=flags("no_tell"))
+def _freeze(tx: Transaction, _: frozenset[str]) -> None:
+    """Hold the message in the MTA's queue, where an administrator looks at it (Postfix: HOLD).
+
+    Exim freezes it. ``/no_tell`` means nothing here: nobody is told anyway.
+    """
+    tx.quarantine = f"frozen by the {tx.phase.title} ACL"
 
 
 @control("caseful_local_part", phases=Phase.RCPT)
-def _caseful_local_part(tx: Transaction, _: str) -> None:
+def _caseful_local_part(tx: Transaction, _: None) -> None:
     """Keep the case of letters in ``$local_part``, for this recipient."""
     tx.caseful_local_part = True
 
 
 @control("caselower_local_part", phases=Phase.RCPT)
-def _caselower_local_part(tx: Transaction, _: str) -> None:
+def _caselower_local_part(tx: Transaction, _: None) -> None:
     """Lower the letters of ``$local_part`` again."""
     tx.caseful_local_part = False
 
 
-@control("no_delay_flush", phases=ANY)
-def _no_delay_flush(_: Transaction, __: str) -> None:
-    """Accepted without effect: the MTA decides when replies are sent."""
+# -- the session
 
 
-@control("no_callout_flush", phases=ANY)
-def _no_callout_flush(_: Transaction, __: str) -> None:
-    """Accepted without effect: a milter makes no callouts."""
+@control("no_multiline_responses")
+def _no_multiline_responses(tx: Transaction, _: None) -> None:
+    """From now on, send only the first line of every reply to this client."""
+    tx.connection.multiline = False
+
+
+# -- checks
+
+
+def _checks(tx: Transaction) -> Checks:
+    """Those of the message; before the first one, of every message of the connection."""
+    return tx.connection.checks if tx.phase & (Phase.CONNECT | Phase.HELO) else tx.checks
+
+
+@control("dkim_disable_verify", phases=BEFORE_DATA)
+def _dkim_disable_verify(tx: Transaction, _: None) -> None:
+    """Do not verify DKIM signatures, and do not evaluate DMARC, of this message.
+
+    In the connect and helo ACLs: of every message of this connection.
+    """
+    checks = _checks(tx)
+    checks.dkim = checks.dmarc = checks.forensic = False
+
+
+@control("dmarc_disable_verify", phases=BEFORE_DATA)
+def _dmarc_disable_verify(tx: Transaction, _: None) -> None:
+    """Do not evaluate DMARC for this message; in the connect and helo ACLs, for every message of this connection."""
+    checks = _checks(tx)
+    checks.dmarc = checks.forensic = False
+
+
+@control("dmarc_enable_forensic", phases=BEFORE_DATA)
+def _dmarc_enable_forensic(tx: Transaction, _: None) -> None:
+    """Report a failure of DMARC to the domain that asks for it, for this message; in the connect and helo ACLs,
+    for every message of this connection."""
+    _checks(tx).forensic = True
+
+
+alias(Kind.CONTROL, "dmarc_forensic_enable", "dmarc_enable_forensic")  # what Exim's first manuals called it
+
+
+# -- what a milter cannot offer
+
+
+def _without_effect(why: str, *names: str, options: bool = False, warns: bool = True) -> None:
+    def run(_: Transaction, __: Any) -> None:
+        """Nothing."""
+
+    run.__doc__ = f"Accepted, and without effect: {why}."
+    traits = {"options": str if options else None, "warning": why if warns else ""}
+    for name in names:
+        VOCABULARY.add(Word(Kind.CONTROL, name, run, traits=traits))
+
+
+_without_effect("the MTA decides when replies are sent", "no_delay_flush", warns=False)
+_without_effect("a milter makes no callouts", "no_callout_flush", warns=False)
+_without_effect("the MTA decides when replies are sent", "enforce_sync", "no_enforce_sync")
+_without_effect("the MTA decides what it offers to a client", "no_pipelining", "allow_auth_unadvertised")
+_without_effect("policyd leaves no files behind", "no_mbox_unspool")
+_without_effect("the MTA completes the header of a message that is submitted", "submission", options=True)
+_without_effect("the MTA completes the header of a message that is submitted", "suppress_local_fixups")
+_without_effect("the MTA decides when a message is delivered", "queue", "cutthrough_delivery", options=True)
+_without_effect("the MTA decides when a message is delivered", "queue_only")
+_without_effect("the MTA delivers the message", "utf8_downconvert", "dscp", options=True)
+
+VOCABULARY.refuse(
+    Kind.CONTROL,
+    "a milter cannot refuse a message to the client and let it pass: use deny, or accept with control = freeze",
+    "fakereject",
+    "fakedefer",
+)
+VOCABULARY.refuse(Kind.CONTROL, "a milter is not asked about WELLKNOWN", "wellknown")

@@ -2,77 +2,88 @@
 
 from __future__ import annotations
 
-from policyd.language.lists import Matcher, listed
+from policyd.language.lists import listed
+from policyd.language.marks import client_controlled
 from policyd.language.registry import condition, variable
+from policyd.language.scanning import Matcher, found
 from policyd.mail.octets import lower
 from policyd.policy import SENDER_KNOWN, Phase
 from policyd.transaction import Transaction
 
 
-def _left(tx: Transaction, name: str, value: str | None) -> bool:
-    """Remember what a list left behind, for ``$name``; whether it matched at all."""
-    if value is not None:
-        tx.frame.left[name] = value
+def _listed(tx: Transaction, matches: Matcher, subject: str, name: str) -> bool:
+    """Whether *subject* is in a list. What the list leaves behind becomes ``$name``."""
+    value, left = found(tx, matches, subject)
+    tx.frame.left[name] = left or ""
     return value is not None
 
 
 @condition("domains", argument=listed("domain"), phases=Phase.RCPT)
 def _domains(tx: Transaction, matches: Matcher) -> bool:
     """Whether the recipient's domain is in a domain list; ``$domain_data`` is what the list left behind."""
-    return _left(tx, "domain_data", matches(tx, _domain(tx)))
+    return _listed(tx, matches, _domain(tx), "domain_data")
 
 
 @condition("local_parts", argument=listed("local_part"), phases=Phase.RCPT)
 def _local_parts(tx: Transaction, matches: Matcher) -> bool:
     """Whether the recipient's local part is in a list; ``$local_part_data`` is what the list left behind."""
-    subject = tx.recipient.local_part if tx.recipient else ""
-    return _left(tx, "local_part_data", matches(tx, subject))
+    subject = tx.recipient.unquoted_local_part if tx.recipient else ""
+    return _listed(tx, matches, subject, "local_part_data")
 
 
 @condition("recipients", argument=listed("address"), phases=Phase.RCPT)
 def _recipients_condition(tx: Transaction, matches: Matcher) -> bool:
     """Whether the recipient is in an address list; ``$recipient_data`` is what the list left behind."""
-    return _left(tx, "recipient_data", matches(tx, tx.recipient.text if tx.recipient else ""))
+    return _listed(tx, matches, tx.recipient.text if tx.recipient else "", "recipient_data")
 
 
 @condition("senders", argument=listed("address"), phases=SENDER_KNOWN)
 def _senders(tx: Transaction, matches: Matcher) -> bool:
-    """Whether the sender is in an address list; an empty item is the null sender."""
-    return _left(tx, "sender_data", matches(tx, tx.sender.text if tx.sender else ""))
+    """Whether the sender is in an address list; an empty item is the null sender.
+
+    ``$sender_data`` is what the list left behind.
+    """
+    return _listed(tx, matches, tx.sender.text if tx.sender else "", "sender_data")
 
 
 @condition("sender_domains", argument=listed("domain"), phases=SENDER_KNOWN)
 def _sender_domains(tx: Transaction, matches: Matcher) -> bool:
     """Whether the sender's domain is in a domain list; the null sender's domain is empty."""
-    return _left(tx, "sender_data", matches(tx, tx.sender.domain if tx.sender else ""))
+    return matches(tx, lower(tx.sender.domain) if tx.sender else "") is not None
 
 
+@client_controlled
 @variable("domain")
 def _domain(tx: Transaction) -> str:
-    """The recipient's domain, in lower case."""
-    return lower(tx.recipient.domain) if tx.recipient else ""
+    """The recipient's domain, in lower case; while a domain list is expanded and there is none, the list's subject."""
+    return lower(tx.recipient.domain) if tx.recipient else tx.frame.domain
 
 
+@client_controlled
 @variable("local_part")
 def _local_part(tx: Transaction) -> str:
     """The recipient's local part; in lower case unless ``control = caseful_local_part`` was met."""
     if tx.recipient is None:
         return ""
-    return tx.recipient.local_part if tx.caseful_local_part else lower(tx.recipient.local_part)
+    local_part = tx.recipient.unquoted_local_part
+    return local_part if tx.caseful_local_part else lower(local_part)
 
 
+@client_controlled
 @variable("sender_address")
 def _sender_address(tx: Transaction) -> str:
     """The sender's address, as in MAIL; empty for the null sender."""
     return tx.sender.text if tx.sender else ""
 
 
+@client_controlled
 @variable("sender_address_local_part")
 def _sender_address_local_part(tx: Transaction) -> str:
     """What stands before the last ``@`` of the sender's address."""
     return tx.sender.local_part if tx.sender else ""
 
 
+@client_controlled
 @variable("sender_address_domain")
 def _sender_address_domain(tx: Transaction) -> str:
     """What stands after the last ``@`` of the sender's address."""
@@ -90,20 +101,21 @@ def _data(name: str, what: str) -> None:
 _data("domain_data", "domains")
 _data("local_part_data", "local_parts")
 _data("recipient_data", "recipients")
-_data("sender_data", "senders``, ``sender_domains")
+_data("sender_data", "senders")
 
 
+@client_controlled
 @variable("recipients")
 def _recipients(tx: Transaction) -> str:
     """The accepted recipients, separated by a comma and a blank; only once they are all known."""
-    known = tx.phase & (Phase.PREDATA | Phase.DATA | Phase.QUIT | Phase.NOTQUIT)
+    known = tx.phase & (Phase.PREDATA | Phase.DKIM | Phase.DATA | Phase.QUIT | Phase.NOTQUIT)
     return ", ".join(recipient.text for recipient in tx.recipients) if known else ""
 
 
 @variable("recipients_count")
 def _recipients_count(tx: Transaction) -> str:
-    """How many recipients have been accepted so far."""
-    return str(len(tx.recipients) + len(tx.deleted_recipients))
+    """How many recipients have been accepted so far, without those that were discarded."""
+    return str(len(tx.recipients))
 
 
 @variable("rcpt_count")

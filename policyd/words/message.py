@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from itertools import dropwhile
 
+from policyd.language.marks import client_controlled
 from policyd.language.registry import prefix, variable
+from policyd.language.source import BLANKS
 from policyd.mail.message import ADDRESS_HEADERS, MAX_HEADER_TEXT, Header
 from policyd.mail.octets import lower
 from policyd.mail.rfc2047 import decoded
-from policyd.policy import AFTER_MAIL
+from policyd.policy import Phase
 from policyd.transaction import Transaction
 
 SIZE = re.compile("SIZE=([0-9]{1,18})", re.IGNORECASE | re.ASCII)
+
+
+# -- header fields
 
 
 def _found(tx: Transaction, name: str) -> list[Header]:
@@ -45,8 +51,9 @@ def _raw(tx: Transaction, name: str) -> str:
 
 
 def _listed(tx: Transaction, name: str) -> str:
-    """Every field of this name as an item of a colon-separated list."""
-    return ":".join(header.value.strip("\n").replace(":", "::") for header in _found(tx, name))[:MAX_HEADER_TEXT]
+    """Every field of this name as an item of a colon-separated list; empty ones at its beginning are left out."""
+    values = [header.value.rstrip("\n").replace(":", "::") for header in _found(tx, name)]
+    return ":".join(dropwhile(lambda value: not value, values))[:MAX_HEADER_TEXT]
 
 
 for _run, _names in (
@@ -56,7 +63,40 @@ for _run, _names in (
     (_listed, ("lh_", "lheader_")),
 ):
     for _name in _names:
-        prefix(_name, exists=_exists)(_run)
+        client_controlled(prefix(_name, exists=_exists)(_run))
+
+
+@client_controlled
+@variable("message_headers")
+def _message_headers(tx: Transaction) -> str:
+    """The whole header, with the octets of its RFC 2047 words, but no change of character set."""
+    lines = (f"{header.name}:{header.value}".rstrip(BLANKS) for header in tx.message.headers)
+    return decoded("\n".join(lines), convert=False)
+
+
+@client_controlled
+@variable("message_headers_raw")
+def _message_headers_raw(tx: Transaction) -> str:
+    """The whole header, as it came."""
+    return "".join(f"{header.name}:{header.value}\n" for header in tx.message.headers)
+
+
+@client_controlled
+@variable("reply_address")
+def _reply_address(tx: Transaction) -> str:
+    """What stands in Reply-To:, or, where there is nothing, in From:, on one line."""
+    texts = ("".join(f"{header.value}\n" for header in _found(tx, name)) for name in ("reply-to", "from"))
+    found = next(filter(None, (text.replace("\n", " ").strip(BLANKS) for text in texts)), "")
+    return found[:MAX_HEADER_TEXT]
+
+
+@variable("received_count")
+def _received_count(tx: Transaction) -> str:
+    """How many Received: fields the message has, the one that this MTA adds included; 0 until it has arrived."""
+    return str(len(_found(tx, "received")) + 1) if tx.message.complete else "0"
+
+
+# -- size and identity
 
 
 @variable("message_size")
@@ -64,12 +104,13 @@ def message_size(tx: Transaction) -> str:
     """The size of the message: what MAIL announced with SIZE=, or -1, until it has arrived."""
     if tx.message.complete:
         return str(tx.message.size)
-    if not tx.phase & AFTER_MAIL:
+    if tx.phase is Phase.CONNECT:
         return "0"
     sizes = [found[1] for text in tx.sender_parameters if (found := SIZE.fullmatch(text))]
     return sizes[0] if sizes else "-1"
 
 
+@client_controlled
 @variable("headers_added")
 def _headers_added(tx: Transaction) -> str:
     """The header lines that ACLs have added in this phase, one a line."""
@@ -85,16 +126,25 @@ variable("message_exim_id")(_queue_id)
 variable("message_id")(_queue_id)
 
 
+@client_controlled
 @variable("smtp_command")
 def _smtp_command(tx: Transaction) -> str:
     """The SMTP command being judged."""
     return tx.command
 
 
+@client_controlled
 @variable("smtp_command_argument")
 def _smtp_command_argument(tx: Transaction) -> str:
     """The argument of the SMTP command being judged."""
-    return tx.command.partition(" ")[2]
+    return tx.command_argument
+
+
+@client_controlled
+@variable("smtp_command_history")
+def _smtp_command_history(tx: Transaction) -> str:
+    """The names of the last twenty SMTP commands that a milter is told of, the current one included, with commas."""
+    return ",".join(tx.connection.commands)
 
 
 @variable("received_protocol")

@@ -1,30 +1,30 @@
-"""What an item of each kind of list matches."""
+"""What an item of a string, domain, local part or address list matches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from collections.abc import Callable, Iterator
 
-from policyd.errors import Defer, PolicyError, Where
+from policyd.errors import ExpansionError, PolicyError, Where
 from policyd.language.compiler import Compiler
-from policyd.language.lists import Matcher, Unknown, compile_item, lookup_matcher
+from policyd.language.cutting import cut
+from policyd.language.lists import compile_item, lookup_matcher
 from policyd.language.patterns import Pattern
 from policyd.language.registry import list_kind
+from policyd.language.scanning import Matcher
+from policyd.language.source import BLANKS
 from policyd.mail.octets import lower
-from policyd.resolver import DnsTemporary
 from policyd.transaction import Transaction
+from policyd.words.exchangers import exchanger_matcher
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+MAX_CHAIN = 50  # keys that an @@ lookup follows
 
 
-# -- text: string, domain and local part lists
+# -- text
 
 
 @list_kind("string")
 def _string(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
-    """A text, ``*`` and the end of one, ``^`` and a regular expression, or a lookup."""
+    """A text, ``*`` and the end of one, ``^`` and a regular expression, or a lookup; case does not matter."""
     return text_matcher(item, where, compiler, caseful)
 
 
@@ -36,49 +36,64 @@ def _local_part(item: str, where: Where, compiler: Compiler, caseful: bool) -> M
 
 @list_kind("domain")
 def _domain(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
-    """Like a string list; ``@`` is the primary host name, ``@[]`` the address literal of the local interface."""
+    """Like a string list, and ``@``, ``@[]``, ``@mx_any``, ``@mx_primary``, ``@mx_secondary``.
+
+    ``@`` is the primary host name, ``@[]`` the server's own address as a domain
+    literal; the others are domains whose MX records (all, the first, or all but
+    the first) name this host. ``/ignore=`` and a host list after them leaves
+    out mail exchangers with these addresses.
+    """
     if item == "@":
         return _primary_hostname
     if item == "@[]":
         return _local_literal
-    return text_matcher(item, where, compiler, caseful=False)
+    if item.startswith("@mx_"):
+        return exchanger_matcher(item, where, compiler)
+    return text_matcher(item, where, compiler, caseful)
 
 
 def _primary_hostname(tx: Transaction, subject: str) -> str | None:
     name = tx.settings.primary_hostname
-    return name if lower(subject) == lower(name) else None
+    return _whole(tx, name, subject) if lower(subject) == lower(name) else None
 
 
 def _local_literal(tx: Transaction, subject: str) -> str | None:
     local = tx.connection.client.local_address
-    return subject if local and subject == f"[{local}]" else None
+    return _whole(tx, "@[]", subject) if local and subject in (f"[{local}]", f"[IPv6:{local}]") else None
+
+
+def _whole(tx: Transaction, value: str, subject: str) -> str:
+    tx.frame.captures = (subject,)
+    return value
 
 
 def text_matcher(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
-    """The patterns that all lists of text share. The value of a match is the pattern, or what a lookup found."""
+    """The patterns that all lists of text share. The value of a match is the pattern, or what a lookup found.
+
+    ``$0`` is the subject, ``$1`` what ``*`` stands for, or the first group of a
+    regular expression.
+    """
     if item.startswith("^"):
         return _expression(item, where, caseful)
-    found = lookup_matcher(item, where, compiler)
-    if found is not None:
-        return found
+    match = _matcher(item, where, compiler, caseful)
+    return match if caseful else lambda tx, subject: match(tx, lower(subject))
+
+
+def _matcher(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     if item.startswith("*"):
         return _ending(item, caseful)
+    found = lookup_matcher(item, where, compiler)
+    if found is not None:
+        return _looked_up(found)
     wanted = item if caseful else lower(item)
-
-    def literal(tx: Transaction, subject: str) -> str | None:
-        if (subject if caseful else lower(subject)) != wanted:
-            return None
-        tx.frame.captures = (subject,)
-        return item
-
-    return literal
+    return lambda tx, subject: _whole(tx, item, subject) if subject == wanted else None
 
 
 def _ending(item: str, caseful: bool) -> Matcher:
     tail = item[1:] if caseful else lower(item[1:])
 
     def ending(tx: Transaction, subject: str) -> str | None:
-        if not (subject if caseful else lower(subject)).endswith(tail):
+        if not subject.endswith(tail):
             return None
         tx.frame.captures = (subject, subject[: len(subject) - len(tail)])
         return item
@@ -87,23 +102,33 @@ def _ending(item: str, caseful: bool) -> Matcher:
 
 
 def _expression(item: str, where: Where, caseful: bool) -> Matcher:
-    pattern = _pattern(item, where, caseful)
+    try:
+        pattern = Pattern(item, caseless=not caseful)
+    except ValueError as error:
+        raise PolicyError.at(where, str(error)) from None
 
     def expression(tx: Transaction, subject: str) -> str | None:
         found = pattern.search(subject)
         if found is None:
             return None
-        tx.frame.captures = found
+        tx.frame.captures = (subject, *found[1:])
         return item
 
     return expression
 
 
-def _pattern(item: str, where: Where, caseful: bool) -> Pattern:
-    try:
-        return Pattern(item, caseless=not caseful)
-    except ValueError as error:
-        raise PolicyError.at(where, str(error)) from None
+def _looked_up(found: Callable[[Transaction, str], str | None]) -> Matcher:
+    def match(tx: Transaction, subject: str) -> str | None:
+        whole: tuple[str, ...] = (subject,)
+        saved, tx.frame.captures = tx.frame.captures, whole
+        value = found(tx, subject)
+        if value is None:
+            tx.frame.captures = saved
+        elif not tx.frame.captures:  # ``wildlsearch`` forgets them
+            tx.frame.captures = whole
+        return value
+
+    return match
 
 
 # -- addresses
@@ -113,30 +138,58 @@ def _pattern(item: str, where: Where, caseful: bool) -> Pattern:
 def _address(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     """``local@domain`` with patterns on both sides, a domain pattern alone, or a pattern for the whole address.
 
-    An empty item is the null sender.
+    An empty item is the null sender. ``^`` and a regular expression, or a
+    lookup, is for the whole address. ``@@`` and a lookup finds a list of
+    patterns for local parts under the domain; ``>`` and a key as its last item
+    is where the search goes on. ``+caseful`` makes later items distinguish
+    case, but the subject's domain is in lower case all the same.
     """
+    match = _whole_address(item, where, compiler, caseful)
+
+    def uncaptured(tx: Transaction, subject: str) -> str | None:
+        saved = tx.frame.captures
+        try:
+            return match(tx, subject)
+        finally:
+            tx.frame.captures = saved  # an address list leaves $0, $1 … alone
+
+    return uncaptured
+
+
+def _whole_address(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     if item == "":
         return lambda _, subject: "" if subject == "" else None
     if item == "*":
         return lambda _, subject: "*" if subject else None
     if item.startswith("^"):
-        return _expression(item, where, caseful)
-    found = lookup_matcher(item, where, compiler)
-    if found is not None:
-        return lambda tx, subject: found(tx, subject) if subject else None
+        expression = text_matcher(item, where, compiler, caseful)
+        return lambda tx, subject: None if expression(tx, subject) is None else ""
+    if item.startswith("@@"):
+        return _chained(item[2:], where, compiler, caseful)
+    type_text, semicolon, _ = item.partition(";")
+    if semicolon and ("@" not in type_text or type_text.rstrip(BLANKS).endswith("*@")):
+        return _address_lookup(item, where, compiler, caseful)
     local, at, domain = item.rpartition("@")
     return _two_sided(local if at else "*", domain, where, compiler, caseful)
 
 
+def _address_lookup(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
+    """The whole address is the key; a single-key lookup is not tried for the null sender."""
+    if item.startswith("partial"):
+        compiler.warn(where, f'partial matching has no meaning for whole addresses: "partial" in "{item}" is ignored')
+        item = item.partition("-")[2]
+    found = lookup_matcher(item, where, compiler)
+    assert found is not None  # a semicolon is there
+    return found if caseful else lambda tx, subject: found(tx, lower(subject))
+
+
 def _two_sided(local: str, domain: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
-    domain_item = compile_item("domain", domain, where, compiler)
+    domain_item = compile_item("domain", domain, where, compiler, caseful)
     local_matcher = None if local == "*" else text_matcher(local, where, compiler, caseful)
 
     def match(tx: Transaction, subject: str) -> str | None:
         subject_local, at, subject_domain = subject.rpartition("@")
-        if not at:
-            return None
-        if local_matcher is not None and local_matcher(tx, subject_local) is None:
+        if not at or (local_matcher is not None and local_matcher(tx, subject_local) is None):
             return None
         value = domain_item.match(tx, lower(subject_domain))
         if (value is None) is not domain_item.negated:
@@ -146,124 +199,54 @@ def _two_sided(local: str, domain: str, where: Where, compiler: Compiler, casefu
     return match
 
 
-# -- hosts
-
-
-@list_kind("host")
-def _host(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
-    """An address, a network, a host name, a pattern for the client's name, or a lookup; an empty item: no client."""
-    if item == "":
-        return lambda _, subject: "" if subject is None else None
-    if item == "*":
-        return lambda _, __: "*"
-    if item in ("@", "@[]"):
-        return _local_address
-    network = _network(item, where)
-    if network is not None:
-        return _in_network(item, network)
-    return _named_host(item, where, compiler)
-
-
-def _local_address(tx: Transaction, subject: Address | None) -> str | None:
-    local = tx.connection.client.local_address
-    return local if subject is not None and str(subject) == local else None
-
-
-def _network(item: str, where: Where) -> Network | None:
-    """The network an item spells; None when it does not look like one. Raises for one that is malformed."""
-    looks_like_one = set(item) <= set("0123456789./") or (":" in item and set(item) <= set("0123456789abcdefABCDEF:./"))
-    if not looks_like_one:
-        return None
-    try:
-        return ip_network(item.strip("[]"), strict=False)
-    except ValueError as error:
-        raise PolicyError.at(where, f"malformed IP address or address mask: {item}", str(error)) from None
-
-
-def _in_network(item: str, network: Network) -> Matcher:
-    version, mask, wanted = network.version, int(network.netmask), int(network.network_address)
-
-    def match(_: Transaction, subject: Address | None) -> str | None:
-        if subject is None or subject.version != version:
-            return None
-        return item if int(subject) & mask == wanted else None
-
-    return match
-
-
-def _named_host(item: str, where: Where, compiler: Compiler) -> Matcher:
-    by_address = _net_lookup(item, where, compiler)
-    if by_address is not None:
-        return by_address
-    by_name = lookup_matcher(item, where, compiler)
-    if by_name is not None:
-        return lambda tx, _: by_name(tx, client_name(tx))
-    if item.startswith(("^", "*")):
-        pattern = text_matcher(item, where, compiler, caseful=False)
-        return lambda tx, _: pattern(tx, client_name(tx))
-    return _resolved(item)
-
-
-def client_name(tx: Transaction) -> str:
-    """The client's name, as the MTA has verified it. Raises `Unknown` when there is none."""
-    name = tx.connection.client.name
-    if not name:
-        raise Unknown(f"failed to find host name for {tx.connection.client.address}")
-    return name
-
-
-def _resolved(name: str) -> Matcher:
-    """A plain host name: does it resolve to the client's address?"""
-
-    def match(tx: Transaction, subject: Address | None) -> str | None:
-        if subject is None:
-            return None
-        rtype = "A" if subject.version == 4 else "AAAA"
-        answer = tx.resolver.lookup(rtype, name)
-        if str(subject) in answer.records:
-            return name
-        if not answer.records and not tx.resolver.lookup("AAAA" if rtype == "A" else "A", name).records:
-            raise Unknown(f"failed to find IP address for {name}")
-        return None
-
-    return _deferring(match)
-
-
-def _deferring(match: Callable[[Transaction, Address | None], str | None]) -> Matcher:
-    def guarded(tx: Transaction, subject: Address | None) -> str | None:
-        try:
-            return match(tx, subject)
-        except DnsTemporary as error:
-            raise Defer(f"DNS lookup failed: {error}") from None
-
-    return guarded
-
-
-def _net_lookup(item: str, where: Where, compiler: Compiler) -> Matcher | None:
-    """``net-type;file`` and ``netNN-type;file``: the key is the client's address, or its network."""
-    prefix, dash, rest = item.partition("-")
-    digits = prefix.removeprefix("net")
-    if not dash or not prefix.startswith("net") or not (digits == "" or digits.isdigit()):
-        return None
-    found = lookup_matcher(rest, where, compiler)
+def _chained(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
+    """``@@type;data``: the local parts that count are listed under the domain."""
+    found = lookup_matcher(item, where, compiler)
     if found is None:
-        return None
-    separator = ":" if rest.startswith("iplsearch") else "."
+        raise PolicyError.at(where, f'a lookup is missing after "@@": "{item}"', "@@lsearch;/path/of/a/file")
+    patterns: dict[str, ListOfLocalParts] = {}
 
-    def match(tx: Transaction, subject: Address | None) -> str | None:
-        return None if subject is None else found(tx, _key(subject, digits, separator))
+    def match(tx: Transaction, subject: str) -> str | None:
+        local, at, domain = subject.rpartition("@")
+        key = lower(domain) if at else ""
+        for _ in range(MAX_CHAIN):
+            text = found(tx, key) if key else None
+            if text is None:
+                return None
+            if text not in patterns:
+                patterns[text] = ListOfLocalParts(text, where, compiler.fresh(), caseful)
+            decided, value = patterns[text].verdict(tx, local)
+            if decided:
+                return value
+            key = patterns[text].next_key
+        raise ExpansionError(f'loop in the lookup of the local parts of "{subject}"')
 
     return match
 
 
-@lru_cache(maxsize=1000)
-def _key(address: Address, digits: str, separator: str) -> str:
-    if digits:
-        network = ip_network(f"{address}/{min(int(digits), address.max_prefixlen)}", strict=False)
-        return f"{_spelled(network.network_address, separator)}/{digits}"
-    return _spelled(address, separator)
+class ListOfLocalParts:
+    """What an ``@@`` lookup found under one key."""
+
+    def __init__(self, text: str, where: Where, compiler: Compiler, caseful: bool) -> None:
+        """Compile it. Raises `ExpansionError` for a pattern that is none."""
+        items = [item for _, item in cut(text)]
+        self.next_key = items[-1][1:].lstrip(BLANKS) if items and items[-1].startswith(">") else ""
+        try:
+            self._items = list(_local_parts(items, where, compiler, caseful))
+        except PolicyError as error:
+            raise ExpansionError(error.problems[0].message) from None
+
+    def verdict(self, tx: Transaction, local_part: str) -> tuple[bool, str | None]:
+        """Whether an item matches, and then what is left behind: nothing, if the item is negated."""
+        for matches, negated in self._items:
+            value = matches(tx, local_part)
+            if value is not None:
+                tx.frame.matched = value
+                return True, None if negated else value
+        return False, None
 
 
-def _spelled(address: Address, separator: str) -> str:
-    """Dotted for IPv4; for IPv6 all eight groups, as lookup files have them: a colon would end the key."""
-    return str(address) if address.version == 4 else address.exploded.replace(":", separator)
+def _local_parts(items: list[str], where: Where, compiler: Compiler, caseful: bool) -> Iterator[tuple[Matcher, bool]]:
+    for item in items:
+        negated = item.startswith("!")
+        yield text_matcher(item[1:].lstrip(BLANKS) if negated else item, where, compiler, caseful), negated

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from policyd.checks.ratelimit import Bucket, Event, Limit, Update, lifetime, parse, step
 from policyd.errors import Defer, ExpansionError
-from policyd.language.expand import parsed
-from policyd.language.registry import condition, variable
+from policyd.language.compiler import Compiler
+from policyd.language.expand import Getter, parsed
+from policyd.language.registry import condition, did_you_mean, variable
+from policyd.language.source import BLANKS, Source
 from policyd.mail.octets import lower
 from policyd.policy import AFTER_MAIL, ANY, Phase
 from policyd.transaction import Transaction
 from policyd.words.message import message_size
 
 Rates = dict[str, float]
+
+WORD = re.compile("[a-z_]+", re.ASCII)
+OFTEN_EMPTY = ("$authenticated_id", "$sender_address", "$sender_address_domain", "$sender_host_name")
 
 
 def _connection(tx: Transaction) -> Rates:
@@ -56,9 +62,29 @@ USES: dict[str, tuple[Use, ...]] = {  # in other ACLs, an option only reads
     "per_conn": (Use(ANY, _connection),),
     "per_cmd": (Use(ANY, _command),),
 }
+OPTIONS = (*filter(None, USES), "strict", "leaky", "readonly", "noupdate")
 
 
-@condition("ratelimit", argument=parsed(parse))
+def limited(source: Source, compiler: Compiler) -> Getter:
+    """The argument strategy of ``ratelimit``, with a warning for a key that gathers everybody in one bucket."""
+    getter = parsed(parse)(source, compiler)
+    key = source.text.rpartition("/")[2].strip(BLANKS)
+    if WORD.fullmatch(key) and key not in OPTIONS:
+        compiler.warn(
+            source.where(source.text.rindex(key)),
+            f'"{key}" is no option of ratelimit: it is a key, and everybody shares it',
+            did_you_mean(key, list(OPTIONS)) or "a key usually has a variable in it",
+        )
+    elif key in OFTEN_EMPTY:
+        compiler.warn(
+            source.where(source.text.rindex(key)),
+            f"{key} is empty for many clients: all of them share one bucket",
+            f"test it first, or write ${{if def:{key[1:]}{{{key}}}{{$sender_host_address}}}}",
+        )
+    return getter
+
+
+@condition("ratelimit", argument=limited)
 def _ratelimit(tx: Transaction, limit: Limit) -> bool:
     """``LIMIT / PERIOD / option / … / key``: true when LIMIT events in PERIOD have been reached.
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 import time
 
-from policyd.errors import Defer, ExpansionError
-from policyd.language.compiler import Compiler
-from policyd.language.expand import Getter, compile_text, expanded, parsed
-from policyd.language.lists import cut
-from policyd.language.registry import Kind, Word, condition, modifier
-from policyd.language.source import Source
-from policyd.mail.octets import lower, printable
+from policyd.errors import Defer
+from policyd.language.cutting import cut
+from policyd.language.expand import expanded, parsed
+from policyd.language.registry import condition, modifier
+from policyd.language.source import BLANKS
 from policyd.policy import AFTER_MAIL, ANY, Phase
 from policyd.transaction import Transaction
 from policyd.words.comparisons import truth
 
 LOGS = ("main", "reject", "panic")
-LOGWRITE = re.compile(r":([a-z, ]*):[ \t]*(.*)", re.DOTALL)
+LOGWRITE = re.compile(r":([^:]*):(.*)", re.DOTALL)
 TIME = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 UNITS = (604800, 86400, 3600, 60, 1)
 
@@ -41,14 +39,13 @@ def _condition(_: Transaction, text: str) -> bool:
 def _logwrite(tx: Transaction, text: str) -> None:
     """Write a line to the log, now; ``:main,reject,panic:`` in front says to which."""
     found = LOGWRITE.fullmatch(text)
-    targets = [name.strip() for name in found[1].split(",")] if found else ["main"]
-    line = found[2] if found else text
-    unknown = [name for name in targets if name not in LOGS]
-    if unknown:
-        tx.complain(f'unknown log name "{unknown[0]}" in "logwrite"')
+    names, line = (found[1], found[2]) if found else ("", text)
+    targets = [name.strip(BLANKS) for name in names.split(",") if name.strip(BLANKS)] or ["main"]
+    if not set(targets) <= set(LOGS):
+        tx.complain(f'unknown log name in "{text}" in "logwrite" in {tx.phase.title} ACL')
         targets = ["main"]
     for target in targets:
-        tx.services.log.write(target, printable(line))
+        tx.record(target, line.lstrip(BLANKS))
 
 
 def log_names(text: str) -> tuple[str, ...]:
@@ -101,49 +98,3 @@ def _delay(tx: Transaction, duration: float) -> None:
 @modifier("continue", argument=expanded)
 def _continue(_: Transaction, __: str) -> None:
     """Expand a text for what its expansion does, and ignore the result."""
-
-
-# -- control
-
-
-def _controlled(source: Source, compiler: Compiler) -> Getter:
-    """The control word and its options; a constant one is found at load."""
-    expression = compile_text(source, compiler)
-    if expression.constant is None:
-        return lambda tx: _found_now(expression.run(tx), tx, compiler)
-    text = expression.constant
-    word = _find(text, compiler)
-    if word is None:
-        name = re.split("[/ ]", text)[0]
-        raise source.error(0, f'unknown control "{name}"', compiler.words.nearest(name, Kind.CONTROL))
-    compiler.note(word, source.where())
-    if word.phases is not None:
-        compiler.require(word.phases, f'control "{word.name}"', source.where())
-    found = (word, text[len(word.name) :].removeprefix("/"))
-    return lambda _: found
-
-
-def _find(text: str, compiler: Compiler) -> Word | None:
-    """The longest control name that *text* begins with, followed by nothing or by options."""
-    for name in sorted(compiler.words.names(Kind.CONTROL), key=len, reverse=True):
-        word = compiler.words.find(Kind.CONTROL, name)
-        rest = text[len(name) :]
-        if word and text.startswith(name) and (not rest or (rest.startswith("/") and word.traits["options"])):
-            return word
-    return None
-
-
-def _found_now(text: str, tx: Transaction, compiler: Compiler) -> tuple[Word, str]:
-    word = _find(text, compiler)
-    if word is None:
-        raise ExpansionError(f'syntax error in "control={text}"')
-    if word.phases is not None and not tx.phase & word.phases:
-        raise ExpansionError(f'cannot use "control={text}" in the {lower(str(tx.phase.name))} ACL')
-    return word, text[len(word.name) :].removeprefix("/")
-
-
-@modifier("control", argument=_controlled)
-def _control(tx: Transaction, found: tuple[Word, str]) -> None:
-    """Switch something for this message or connection: see the controls."""
-    word, options = found
-    word.run(tx, options)

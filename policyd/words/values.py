@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from policyd import __version__
 from policyd.errors import ExpansionError
+from policyd.language.marks import client_controlled
 from policyd.language.registry import prefix, variable
 from policyd.transaction import Transaction
 
@@ -64,10 +65,17 @@ def _acl_narg(tx: Transaction) -> str:
     return str(len(tx.frame.arguments))
 
 
+@client_controlled
 @variable("acl_verify_message")
 def _acl_verify_message(tx: Transaction) -> str:
     """Inside ``message`` and ``log_message``: the text that a condition produced."""
     return tx.frame.verify_message
+
+
+@variable("address_data")
+def _address_data(_: Transaction) -> str:
+    """Always empty: in Exim, what a router left behind."""
+    return ""
 
 
 @variable("primary_hostname")
@@ -120,6 +128,12 @@ def _tod_epoch_l(tx: Transaction) -> str:
 
 def _local(tx: Transaction) -> datetime:
     return datetime.fromtimestamp(tx.services.clock(), UTC).astimezone()
+
+
+@variable("received_time")
+def _received_time(tx: Transaction) -> str:
+    """When the message was received, in seconds since 1970; empty before that."""
+    return str(int(tx.services.clock())) if tx.message.complete else ""
 
 
 @variable("tod_full")

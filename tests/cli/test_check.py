@@ -20,9 +20,9 @@ GOOD = {
         "       !condition = ${if eq{a}{b}}\n"
         "  accept\n"
         "acl_check_rcpt:\n"
-        "  accept\n"
+        "  deny hosts = 192.0.2.1\n"
     ),
-    "30-more.conf": "begin acl\nacl_check_rcpt:\n  warn set acl_m_x = 1\nunused:\n  drop\n",
+    "30-more.conf": "begin acl\nacl_check_rcpt:\n  warn set acl_m_x = 1\n  accept\nunused:\n  drop\n",
 }
 
 
@@ -94,17 +94,19 @@ def test_the_list_of_what_is_in_effect(check):
         "\n"
         "judge_sender:  (conf.d/20-acl.conf:2)\n"
         "  conf.d/20-acl.conf:3: deny\n"
-        "  conf.d/20-acl.conf:3:   message\n"
+        "  conf.d/20-acl.conf:3:   message = at most 5\n"
         "  conf.d/20-acl.conf:4:   ! condition = ${if eq{a}{b}}\n"
         "  conf.d/20-acl.conf:5: accept\n"
         "\n"
         "acl_check_rcpt:  (conf.d/20-acl.conf:6)\n"
-        "  conf.d/20-acl.conf:7: accept\n"
+        "  conf.d/20-acl.conf:7: deny\n"
+        "  conf.d/20-acl.conf:7:   hosts = 192.0.2.1\n"
         "  conf.d/30-more.conf:3: warn\n"
         "  conf.d/30-more.conf:3:   set acl_m_x\n"
+        "  conf.d/30-more.conf:4: accept\n"
         "\n"
-        "unused:  (conf.d/30-more.conf:4)\n"
-        "  conf.d/30-more.conf:5: drop\n"
+        "unused:  (conf.d/30-more.conf:5)\n"
+        "  conf.d/30-more.conf:6: drop\n"
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import dkim
-
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from parts.opendkim import Signer
 from parts.signing import Pair, ed25519, parted, rsa, signed
 
@@ -120,10 +122,15 @@ def of_dkimpy(algorithm: str, selector: str, private: bytes, canonical: str) -> 
     return field + PLAIN
 
 
-def of_opendkim(canonical: str, algorithm: str = "rsa-sha256", private: bytes = KEY.private) -> bytes:
+def of_opendkim(canonical: str, pair: Pair = KEY) -> bytes:
     """`PLAIN` as Debian's OpenDKIM signs it."""
+    private, algorithm, selector = pair.private, "rsa-sha256", "s"
+    if pair is ED:
+        key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(private))
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        algorithm, selector = "ed25519-sha256", "e"
     fields, body = parted(PLAIN)
-    with Signer(private, canonical, algorithm, "home.test") as signer:
+    with Signer(private, canonical, algorithm, "home.test", selector) as signer:
         name, value = signer.signature(fields, body)
     return f"{name}:{value}\r\n".replace("\r\n", "\n").replace("\n", "\r\n").encode("latin-1") + PLAIN
 
@@ -160,6 +167,7 @@ def _signatures() -> Iterator[Case]:
         yield Case(f"signed by opendkim, RSA, {canonical}", of_opendkim(canonical), **STRANGE)
     ed = of_dkimpy("ed25519-sha256", "e", ED.private, "relaxed/relaxed")
     yield Case("signed by dkimpy, Ed25519", ed, **STRANGE)
+    yield Case("signed by opendkim, Ed25519", of_opendkim("relaxed/relaxed", ED), **STRANGE)
     tags: list[tuple[str, dict[str, str]]] = [
         ("key without v=", {"s": "bare"}),
         ("key in testing, t=y", {"s": "testing"}),

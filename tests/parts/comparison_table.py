@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-NULL = "RFC 7208 2.4: with the null sender, MAIL FROM is postmaster at the HELO name; pyspf-milter looks at neither"
+NULL = (
+    "RFC 7208 2.4: with the null sender, MAIL FROM is postmaster at the HELO name; pyspf-milter takes the name of the"
+    " client's address for it"
+)
 KEYLESS = (
     "RFC 6376 3.6.1, 6.1.2 and RFC 8601 2.7.1: a key that is missing, revoked or not for this use is a permanent error;"
     " `fail` is a signature that does not verify"
@@ -17,12 +20,13 @@ LENGTH = (
 )
 BASE64 = "RFC 6376 2.10: `!` is no base64; OpenDKIM passes over it"
 FOLLOWS = "as DKIM does not pass there"
-LETTER = (
-    "RFC 9989 4.4 and 4.10.2: forwarder.test is not a.test; OpenDMARC takes a name of one letter for aligned with any"
-)
+LETTER = "RFC 9989 4.4, 4.10.2: forwarder.test is not a.test; OpenDMARC takes them for aligned, but not with home.test"
 INVALID = "RFC 9989 4.10.1: a record with an invalid `p` and no `rua` does not apply"
 REPORTED = "RFC 9989 4.10.1: a record with an invalid `p` and a valid `rua` means `p=none`"
-AUTHORS = "RFC 9989 5.3.1 and 11.5: each author domain is evaluated, and the worst result counts"
+AUTHORS = (
+    "RFC 9989 5.3.1, 11.5: a receiver may go on where there are several author domains;"
+    " policyd evaluates each, and the strictest outcome counts"
+)
 NO_AUTHOR = (
     "RFC 9989 5.3.1 and RFC 8601 2.7.6: without an author domain DMARC cannot be evaluated; OpenDMARC writes nothing"
 )
@@ -76,10 +80,10 @@ EXPLAINED: dict[tuple[str, str], tuple[str, str, str]] = {
 INTRODUCTION = """\
 # policyd beside the milters it replaces
 
-One Postfix gave {messages} messages to Debian's pyspf-milter, OpenDKIM and OpenDMARC, in this order, and to policyd. The
-table is what their Authentication-Results fields say, all of it measured by `tests/e2e/test_comparison.py`, which fails
-when this page is stale. Where two results stand, the first is theirs, and the second, in bold, is policyd's; a dash is
-no result. There are {differences} differences, each with its reason [below](#differences).
+One Postfix gave {messages} messages to Debian's pyspf-milter, OpenDKIM and OpenDMARC, in this order, and to policyd.
+The table is what their Authentication-Results fields say, all of it measured by `tests/e2e/test_comparison.py`, which
+fails when this page is stale. Where two results stand, the first is theirs, and the second, in bold, is policyd's; a
+dash is no result. There are {differences} differences, each with its reason [below](#differences).
 
 None of the three verifies ARC: there, dkimpy's answer about the same message stands for theirs. Both sides ask unbound
 in front of nsd. OpenDMARC has a public suffix list with the one suffix that the messages use.

@@ -29,10 +29,17 @@ Syslog no
 class Signer:
     """Signs for one domain while the ``with`` block runs. *private*: a key in PEM."""
 
-    def __init__(self, private: bytes, canonical: str, algorithm: str = "rsa-sha256", domain: str = "a.test") -> None:
+    def __init__(
+        self,
+        private: bytes,
+        canonical: str,
+        algorithm: str = "rsa-sha256",
+        domain: str = "a.test",
+        selector: str = "s",
+    ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="policyd-opendkim-"))
         (self.directory / "key.pem").write_bytes(private)
-        values = {"domain": domain, "selector": "s", "canonical": canonical, "algorithm": algorithm}
+        values = {"domain": domain, "selector": selector, "canonical": canonical, "algorithm": algorithm}
         (self.directory / "conf").write_text(SETTINGS.format(directory=self.directory, **values))
 
     def __enter__(self) -> Self:

@@ -80,12 +80,12 @@ wait
 """
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """What is needed is not here; the text says what."""
 
 
 class Peers:
-    """Run while the ``with`` block does. *zone*: what DNS holds, in master file form. Raises `Missing`."""
+    """Run while the ``with`` block does. *zone*: what DNS holds, in master file form. Raises `MissingError`."""
 
     def __init__(self, zone: str) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="policyd-peers-"))
@@ -136,7 +136,7 @@ class Peers:
         here = self.directory
         try:
             if subprocess.run(["unshare", "-mnpf", "true"], check=False, capture_output=True).returncode:
-                raise Missing("no network of one's own here")
+                raise MissingError("no network of one's own here")
             return [
                 [program("nsd"), "-d", "-c", here / "nsd.conf"],
                 [program("unbound"), "-d", "-c", settings(here, 53, 5300)],
@@ -145,7 +145,7 @@ class Peers:
                 [program("opendmarc"), "-f", "-c", here / "dmarc.conf"],
             ]
         except FileNotFoundError as error:
-            raise Missing(str(error)) from None
+            raise MissingError(str(error)) from None
 
 
 def _in_background(command: list[str | Path]) -> str:

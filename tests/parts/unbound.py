@@ -1,4 +1,4 @@
-"""A validating resolver's place, taken by Debian's unbound: a cache on 127.0.0.1 in front of one name server."""
+"""A caching resolver of our own: unbound on a free port of 127.0.0.1, in front of one name server."""
 
 from __future__ import annotations
 

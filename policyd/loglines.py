@@ -1,0 +1,48 @@
+"""What the log says about a command that an ACL has refused or discarded: Exim's lines, word for word."""
+
+from __future__ import annotations
+
+from policyd.language.verdict import Outcome, Verdict
+from policyd.policy import Phase
+from policyd.transaction import Transaction, host_text
+
+MAX_ARGUMENT = 100  # octets of a command that a line shows
+
+COMMANDS = {
+    Phase.CONNECT: 'connection in "connect" ACL',
+    Phase.HELO: "EHLO or HELO",
+    Phase.MAIL: "MAIL",
+    Phase.RCPT: "RCPT",
+    Phase.PREDATA: "DATA",
+    Phase.DKIM: "DKIM ",
+    Phase.DATA: "after DATA",
+}
+"""What was rejected."""
+
+
+def rejection(tx: Transaction, verdict: Verdict) -> str:
+    """The line for a command that was refused, for good or for now."""
+    temporarily = "temporarily " if verdict.outcome in (Outcome.DEFER, Outcome.ERROR) else ""
+    log = f": {verdict.log.partition(chr(10))[0]}" if verdict.log else ""
+    return f"{host_text(tx)}{_sender(tx)} {temporarily}rejected {_command(tx)}{log}"
+
+
+def discard(tx: Transaction, verdict: Verdict) -> str:
+    """The line for a recipient or a message that was accepted and thrown away."""
+    log = f": {verdict.log}" if verdict.log else ""
+    return f"{host_text(tx)}{_sender(tx)} {_command(tx)}: discarded by {tx.phase.title} ACL{log}"
+
+
+def _command(tx: Transaction) -> str:
+    command, path = COMMANDS[tx.phase], tx.command_path[:MAX_ARGUMENT]
+    return f"{command} {path}" if path else command
+
+
+def _sender(tx: Transaction) -> str:
+    """``F=<sender>``, and who has authenticated, where the line is about a recipient or a message."""
+    if tx.sender is None or not tx.phase & (Phase.RCPT | Phase.DATA):
+        return ""
+    macros = tx.connection.macros
+    mechanism, identity = macros.get("auth_type", ""), macros.get("auth_authen", "")
+    authenticated = f" A={mechanism}{':' + identity if identity else ''}" if mechanism else ""
+    return f" F=<{tx.sender.text}>{authenticated}"

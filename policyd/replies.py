@@ -1,0 +1,120 @@
+"""What the client is told, and the log, when an ACL has come to its verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from policyd import loglines
+from policyd.errors import Where
+from policyd.language.verdict import Outcome, Verdict
+from policyd.mail.reply import ReplyText, reply_lines, reply_text, split
+from policyd.policy import Phase
+from policyd.transaction import Transaction, host_text
+
+DEFAULT_CODES = {Outcome.FAIL: 550, Outcome.DROP: 550, Outcome.DEFER: 451, Outcome.ERROR: 451}
+ACCEPT_CODES = {Phase.CONNECT: 220, Phase.PREDATA: 354, Phase.QUIT: 221}  # 250 elsewhere
+ENDINGS = Phase.QUIT | Phase.NOTQUIT  # nothing is left to refuse
+REFUSED = "Administrative prohibition"
+TROUBLE = "Temporary local problem - please try later"
+REHEARSED = "dry run: "
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the client is told. *code* is 0 where the MTA speaks for itself; *lines* may then be a policy's own text.
+
+    *enhanced* (RFC 3463) is empty when the policy gave none. *where* is the
+    statement that decided; None when no ACL ran.
+    """
+
+    outcome: Outcome
+    code: int = 0
+    enhanced: str = ""
+    lines: tuple[str, ...] = ()
+    where: Where | None = None
+
+
+def worded(tx: Transaction, verdict: Verdict) -> Reply:
+    """Put a verdict into words, and log it unless it is an acceptance."""
+    if tx.phase & ENDINGS:
+        return _farewell(tx, verdict)
+    if verdict.outcome is Outcome.OK:
+        return _accepted(tx, verdict)
+    if verdict.outcome is Outcome.DISCARD:
+        reply = replace(_accepted(tx, verdict), outcome=Outcome.DISCARD)
+        _log(tx, loglines.discard(tx, verdict), ("main", "reject"))
+        return reply
+    return _refused(tx, verdict)
+
+
+def _refused(tx: Transaction, verdict: Verdict) -> Reply:
+    """Why something is wrong for now is mostly none of the client's business."""
+    code = DEFAULT_CODES[verdict.outcome]
+    text = _text(tx, code, split(verdict.text or REFUSED))
+    if text.complaint and verdict.log is verdict.text:  # what is said instead is logged
+        verdict = replace(verdict, log=f"{code} {text.text}")
+    _log(tx, loglines.rejection(tx, verdict), tx.reject_targets)
+    lines = _lines(tx, text.text) if code == 550 or (verdict.text and verdict.details) else (TROUBLE,)
+    return Reply(verdict.outcome, text.code, text.enhanced, lines, verdict.where)
+
+
+def _accepted(tx: Transaction, verdict: Verdict) -> Reply:
+    """Mostly the MTA speaks for itself; a text of the policy's own is there for whoever can show it."""
+    if not verdict.text:
+        return Reply(Outcome.OK, where=verdict.where)
+    wide = verdict.text.rstrip() if tx.phase is Phase.CONNECT else verdict.text
+    text = _text(tx, ACCEPT_CODES.get(tx.phase, 250), split(wide) if verdict.outcome is Outcome.OK else wide)
+    return Reply(Outcome.OK, text.code, text.enhanced, _accepting_lines(tx, text), verdict.where)
+
+
+def _accepting_lines(tx: Transaction, text: ReplyText) -> tuple[str, ...]:
+    """A greeting is shown as it is; the answer to HELO has one line."""
+    if tx.phase is Phase.CONNECT:
+        return tuple(text.text.split("\n"))
+    lines = _lines(tx, text.text)
+    if tx.phase is Phase.HELO and "\n" in text.text:
+        tx.log(f"EHLO/HELO response must not contain newlines: message truncated: {text.code} {text.text}")
+        return lines[:1]
+    return lines
+
+
+def _farewell(tx: Transaction, verdict: Verdict) -> Reply:
+    """The answer to QUIT: whatever the verdict, its text, and in it a code is text like any other."""
+    wrong = verdict.log or "" if verdict.outcome is Outcome.ERROR else _misuse(verdict)
+    if wrong is not None:
+        tx.complain(f"ACL for {'QUIT' if tx.phase is Phase.QUIT else 'not-QUIT'} returned ERROR: {wrong}")
+    if not verdict.text:
+        return Reply(Outcome.OK, where=verdict.where)
+    return Reply(Outcome.OK, ACCEPT_CODES[Phase.QUIT], "", _lines(tx, split(verdict.text)), verdict.where)
+
+
+def _misuse(verdict: Verdict) -> str | None:
+    """What is wrong with refusing at the end of a connection; None where it was not a verb that refused."""
+    if verdict.verb in ("", "accept"):
+        return None
+    return f"QUIT or not-QUIT toplevel ACL may not fail ('{verdict.verb}' verb used incorrectly)"
+
+
+def _text(tx: Transaction, code: int, text: str) -> ReplyText:
+    """The parts of an ACL's message; what is wrong with its code is logged."""
+    reply = reply_text(code, text)
+    if reply.complaint:
+        tx.complain(reply.complaint)
+    return reply
+
+
+def _lines(tx: Transaction, text: str) -> tuple[str, ...]:
+    return reply_lines(text, tx.connection.multiline)
+
+
+def _log(tx: Transaction, line: str, targets: tuple[str, ...]) -> None:
+    for target in targets:
+        tx.record(target, f"{REHEARSED}{line}" if tx.dry_run else line)
+
+
+def rehearsed(tx: Transaction, reply: Reply, quarantine: str) -> Reply:
+    """What becomes of a verdict in a dry run: the command is accepted, and *quarantine* is what it was before."""
+    if tx.quarantine != quarantine:
+        tx.log(f"{REHEARSED}{host_text(tx)} would be held: {tx.quarantine}")
+        tx.quarantine = quarantine
+    return reply if reply.outcome is Outcome.OK else Reply(Outcome.OK, where=reply.where)

@@ -1,0 +1,20 @@
+"""Trying a policy out: ``control = dry_run``. The main option ``dry_run`` does the same for every ACL."""
+
+from __future__ import annotations
+
+from policyd.language.registry import control
+from policyd.transaction import Transaction
+
+
+@control("dry_run", extension=True)
+def _dry_run(tx: Transaction, _: None) -> None:
+    """Let this command through, whatever the ACL that runs now comes to; log and count what it comes to.
+
+    From here to the end of this run. As the last line of a ``deny`` it tries
+    that one statement out, which then ends the ACL with an acceptance; in a
+    ``warn`` at the top, the whole ACL. A refusal has ``dry run:`` in front of
+    its log line, and ``enforced="false"`` in ``policyd_decisions_total``. A
+    message that this ACL wants held is not held; header fields are added and
+    removed as ever.
+    """
+    tx.dry_run = True

@@ -1,0 +1,44 @@
+"""Operators for durations: ``1w2d3h4m5s``."""
+
+from __future__ import annotations
+
+import re
+
+from policyd.errors import ExpansionError
+from policyd.language.marks import harmless
+from policyd.language.registry import operator
+
+UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+INTERVAL = re.compile(r"(?:[0-9]+[wdhms])+")
+SECONDS = re.compile(r"[0-9]*")
+MAX_DIGITS = 18
+
+
+@harmless
+@operator("time_eval")
+def _time_eval(text: str) -> str:
+    """A duration such as ``1d12h`` in seconds."""
+    if not INTERVAL.fullmatch(text):
+        raise ExpansionError(f'string "{text}" is not an Exim time interval in "time_eval" operator')
+    return str(seconds_of(text))
+
+
+def seconds_of(text: str) -> int:
+    """The seconds of what `INTERVAL` matches."""
+    parts = re.findall(r"([0-9]+)([wdhms])", text)
+    return sum(int(number[-MAX_DIGITS:]) * UNITS[unit] for number, unit in parts)
+
+
+@harmless
+@operator("time_interval")
+def _time_interval(text: str) -> str:
+    """A number of seconds as a duration such as ``3d11h20m``."""
+    if not SECONDS.fullmatch(text):
+        raise ExpansionError(f'string "{text}" is not a positive number in "time_interval" operator')
+    rest = int(text[-MAX_DIGITS:] or "0")
+    parts = []
+    for unit, size in UNITS.items():
+        number, rest = divmod(rest, size)
+        if number:
+            parts.append(f"{number}{unit}")
+    return "".join(parts) or "0s"
