@@ -65,7 +65,7 @@ class Conversation:
         self._services.metrics.count("connections_total")
         reply = self._judge(Phase.CONNECT)
         self._open = reply.outcome in (Outcome.OK, Outcome.DROP)
-        self._renew()  # what the connect ACL has set for "the message" ends here
+        self._renew(self.tx.frame.captures)  # what the connect ACL has set for "the message" ends here
         return reply
 
     def helo(self, name: str) -> Reply:
@@ -100,8 +100,8 @@ class Conversation:
     # -- the message
 
     def mail(self, path: str, parameters: tuple[str, ...] = ()) -> Reply:
-        """MAIL: a new message begins."""
-        self._renew()
+        """MAIL: a new message begins. $0, $1 … are still what they were."""
+        self._renew(self.tx.frame.captures)
         self.tx.sender = Address.parse(path, self._policy.settings.qualify_domain)
         self.tx.sender_parameters = parameters
         if "body" in self._policy.needs:
@@ -197,10 +197,10 @@ class Conversation:
 
     # -- judging
 
-    def _renew(self) -> None:
-        """Nothing is left of the last message; $0, $1 … are not part of it."""
+    def _renew(self, captures: tuple[str, ...] = ()) -> None:
+        """Nothing is left of the last message."""
         self.tx.message.close()
-        self.tx = self._fresh(self.tx.frame.captures)
+        self.tx = self._fresh(captures)
 
     def _fresh(self, captures: tuple[str, ...] = ()) -> Transaction:
         return Transaction(

@@ -122,6 +122,9 @@ class Settings:
     dns_port: int = option(Kind.INTEGER, 53, "their port", limits=(1, 65535))
     dns_timeout: float = option(Kind.TIME, 5.0, "for one question, all servers and retries")
     dns_cache_size: int = option(Kind.INTEGER, 20000, "how many answers are kept; 0: none", limits=(0, 2**31 - 1))
+    spf_guess: str = option(
+        Kind.STRING, "v=spf1 a/24 mx/24 ptr ?all", "the record by which spf_guess judges a domain that has none"
+    )
     spf_timeout: float = option(Kind.TIME, 20.0, "for one SPF check, all its questions")
 
     # -- DKIM and ARC

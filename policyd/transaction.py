@@ -181,13 +181,16 @@ class Transaction:
                 self.added_headers.append(line)
 
     def realise_headers(self) -> None:
-        """Make the wanted header changes part of the message: removals first, then additions."""
-        for name in self.removed_headers:
-            self.message.remove(name)
-        self.message.discard(self.unwanted_headers)
+        """Make the wanted header changes part of the message.
+
+        What is added finds its place among the fields that are still there, and
+        no removal of this turn is meant for it.
+        """
+        removed = [header for name in self.removed_headers for header in self.message.find(name)]
         for position, line in self.added_headers:
             name, _, value = line.partition(":")
             self.message.add(name, value, position)
+        self.message.discard([*removed, *self.unwanted_headers])
         self.removed_headers.clear()
         self.unwanted_headers.clear()
         self.added_headers.clear()

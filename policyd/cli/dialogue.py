@@ -10,7 +10,9 @@ from policyd.language.verdict import Outcome
 from policyd.replies import Reply
 from policyd.transaction import Client
 
-PATH_COMMAND = re.compile(r"(?:FROM|TO)[ \t]*:[ \t]*(<[^>]*>|[^ \t]+)[ \t]*(.*)", re.IGNORECASE | re.DOTALL)
+PATH = r"[ \t]*:[ \t]*(<[^>]*>|[^ \t]+)[ \t]*(.*)"
+FROM = re.compile(f"FROM{PATH}", re.IGNORECASE | re.DOTALL)
+TO = re.compile(f"TO{PATH}", re.IGNORECASE | re.DOTALL)
 HEADER = re.compile(rb"([^\x00-\x20:\x7f]+)[ \t]*:(.*)", re.DOTALL)
 LOST = "connection-lost"  # $smtp_notquit_reason of a dialogue that ends without QUIT
 
@@ -54,7 +56,7 @@ class Dialogue:
         self._answer(reply, f"250 {self._hostname} Hello {name} [{client.address}]")
 
     def _mail(self, argument: str) -> None:
-        found = PATH_COMMAND.fullmatch(argument)
+        found = FROM.fullmatch(argument)
         if self._talk.tx.sender is not None:
             self._say("503 sender already given")
         elif found is None:
@@ -64,7 +66,7 @@ class Dialogue:
             self._answer(self._talk.mail(found[1], tuple(found[2].split())), "250 OK")
 
     def _rcpt(self, argument: str) -> None:
-        found = PATH_COMMAND.fullmatch(argument)
+        found = TO.fullmatch(argument)
         if self._talk.tx.sender is None:
             self._refuse_recipient("503 sender not yet given")
         elif found is None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 
 import click
@@ -12,6 +15,7 @@ from policyd import config, words
 from policyd.cli.options import complain, octets, pairs, say
 from policyd.cli.world import services
 from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError
+from policyd.language.frame import Frame
 from policyd.language.registry import Kind, Vocabulary, Word
 from policyd.mail.address import Address
 from policyd.policy import Phase, Policy
@@ -45,19 +49,44 @@ INPUTS: dict[str, Callable[[Transaction, str], None]] = {
 }
 """Variables from which others follow: they are put where mail would put them."""
 
+ACL_VARIABLES = ("acl_c", "acl_m")
+HEADERS = ("h_", "header_", "rh_", "rheader_", "bh_", "bheader_", "lh_", "lheader_")
+PREFIXES = (*ACL_VARIABLES, *HEADERS)
 
-def assign(tx: Transaction, name: str, value: str, vocabulary: Vocabulary) -> None:
-    """Give variable *name* a value for this transaction. Raises ValueError for a name that is none."""
+
+def assign(tx: Transaction, name: str, value: str) -> None:
+    """Give a variable a value where mail would."""
     if name in INPUTS:
-        INPUTS[name](tx, value)
-    elif name.startswith(("acl_c", "acl_m")):
+        try:
+            INPUTS[name](tx, value)
+        except ValueError as error:
+            raise click.BadParameter(f"{name}: {error}") from None
+    elif name.startswith(ACL_VARIABLES):
         tx.variables(name)[name] = value
-    elif name.startswith(("h_", "header_")):
+    elif name.startswith(HEADERS):
         tx.message.receive(name.partition("_")[2], f" {value}")
-    elif vocabulary.find(Kind.VARIABLE, name):
-        vocabulary.replace(Word(Kind.VARIABLE, name, lambda _: value))
-    else:
-        raise ValueError(f'unknown variable name "{name}" {vocabulary.nearest(name, Kind.VARIABLE)}'.rstrip())
+
+
+@contextmanager
+def overridden(vocabulary: Vocabulary, values: Mapping[str, str]) -> Iterator[None]:
+    """Meanwhile, these variables have these values."""
+    replaced: list[Word] = []
+    try:
+        for name, value in values.items():
+            word = vocabulary.find(Kind.VARIABLE, name)
+            if word is None:
+                hint = vocabulary.refusal(Kind.VARIABLE, name) or vocabulary.nearest(name, Kind.VARIABLE)
+                raise click.BadParameter(f'unknown variable name "{name}" {hint}'.rstrip())
+            replaced.append(word)
+            vocabulary.replace(replace(word, run=_constant(value)))
+        yield
+    finally:
+        for word in replaced:
+            vocabulary.replace(word)
+
+
+def _constant(value: str) -> Callable[[Transaction], str]:
+    return lambda _: value
 
 
 @click.command(help="Print what each STRING expands to, on a line of its own; - reads strings from standard input.")
@@ -67,33 +96,35 @@ def assign(tx: Transaction, name: str, value: str, vocabulary: Vocabulary) -> No
 @click.argument("strings", nargs=-1, required=True, metavar="STRING...")
 def command(path: str, zones: Sequence[str], variables: Sequence[str], strings: Sequence[str]) -> None:
     """A string that fails prints ``Failed:`` and the reason, and makes the exit status 1."""
-    vocabulary = words.load()
-    try:
-        policy = config.load(path)
-        tx = Transaction(services(policy.settings, zones), policy.settings, Connection(Client()), phase=Phase.DATA)
-    except PolicyError as error:
-        complain(error.problems)
-        sys.exit(1)
-    complain(policy.warnings)
-    for name, value in pairs(variables):
-        try:
-            assign(tx, name, value, vocabulary)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
+    values = dict(pairs(variables))
     texts = [octets(string) for string in strings]
     if texts == ["-"]:
         texts = [line.decode("latin-1").rstrip("\r\n") for line in sys.stdin.buffer]
-    answers = [answer(text, policy, tx) for text in texts]
+    others = {name: value for name, value in values.items() if not (name in INPUTS or name.startswith(PREFIXES))}
+    with overridden(words.load(), others):
+        try:
+            policy = config.load(path)
+            world = services(policy.settings, zones)
+        except PolicyError as error:
+            complain(error.problems)
+            sys.exit(1)
+        complain(policy.warnings)
+        tx = Transaction(world, policy.settings, Connection(Client()), phase=Phase.DATA)
+        for name, value in values.items():
+            assign(tx, name, value)
+        answers = [answer(text, policy, tx) for text in texts]
     say(text for text, _ in answers)
     sys.exit(0 if all(right for _, right in answers) else 1)
 
 
 def answer(text: str, policy: Policy, tx: Transaction) -> tuple[str, bool]:
-    """A string's expansion, or why it fails; and which of the two it is."""
+    """A string's expansion, or why it fails; and which of the two it is. It may take as long as a phase."""
+    tx.frame = Frame()
+    tx.deadline = time.monotonic() + policy.settings.phase_timeout
     try:
         return policy.expansion(text)(tx), True
     except PolicyError as error:
         problem = error.problems[0]
-        return f"Failed: {' '.join(filter(None, (problem.message, problem.expected)))}", False
+        return f"Failed: {': '.join(filter(None, (problem.message, problem.expected)))}", False
     except (ExpansionError, ForcedFail, Defer) as error:
         return f"Failed: {error}", False

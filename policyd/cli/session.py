@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import click
 
@@ -16,19 +16,21 @@ from policyd.conversation import Conversation
 from policyd.errors import PolicyError
 from policyd.transaction import Client
 
-ENDPOINT = re.compile(r"(?:\[([^\]]+)\]|([^:]*))(?::([0-9]+))?|([0-9A-Fa-f:]+)")
+ENDPOINT = re.compile(r"(?:\[([^\]]+)\]|([^:]*))(?::([0-9]+))?|([0-9A-Fa-f:.]+)")
 
 
-def endpoint(text: str) -> tuple[str, int]:
+def endpoint(text: str) -> tuple[IPv4Address | IPv6Address, int]:
     """``IP``, ``IP:PORT`` or ``[IPv6]:PORT``, as address and port (0 where none is given)."""
     found = ENDPOINT.fullmatch(text)
     if found is None:
         raise click.BadParameter(f"{text!r} is not ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT")
     host = found[1] or found[2] or found[4] or ""
     try:
-        return str(ip_address(host)), int(found[3] or 0)
+        address = ip_address(host)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+    mapped = address.ipv4_mapped if address.version == 6 else None  # as the daemon sees it
+    return mapped or address, int(found[3] or 0)
 
 
 @click.command(help="Judge an SMTP dialogue from standard input; the log and the trace go to standard error.")
@@ -53,7 +55,7 @@ def command(**options: str) -> None:
     talk.macros.update({name.strip("{}"): value for name, value in pairs(options["macros"])})
     address, port = endpoint(options["client"])
     local, local_port = endpoint(options["local"]) if options["local"] else ("", 0)
-    client = Client(ip_address(address), port, options["client_name"], local, local_port)
+    client = Client(address, port, options["client_name"], str(local), local_port)
     Dialogue(talk, policy.settings.primary_hostname, iter(sys.stdin.buffer.readline, b""), answer).run(client)
 
 

@@ -53,7 +53,7 @@ NAMES = {
         remote_sort_domains rfc1413_hosts sender_unqualified_hosts smtp_accept_max_nonmail_hosts
         smtp_accept_max_per_connection smtp_accept_max_per_host smtp_active_hostname smtp_banner smtp_etrn_command
         smtp_ratelimit_hosts smtp_ratelimit_mail smtp_ratelimit_rcpt smtp_reserve_hosts smtputf8_advertise_hosts
-        spamd_address spf_guess spf_smtp_comment_template spool_directory srs_config srs_secrets
+        spamd_address spf_smtp_comment_template spool_directory srs_config srs_secrets
         syslog_facility syslog_processname system_filter system_filter_directory_transport
         system_filter_file_transport system_filter_group system_filter_pipe_transport system_filter_reply_transport
         system_filter_user timezone tls_advertise_hosts tls_alpn tls_certificate tls_crl tls_dhparam

@@ -75,7 +75,7 @@ class MainSection:
         else:
             value = PARSERS[kind](_value(line, found, kind))
         if name in WITHOUT_EFFECT:
-            self.compiler.warn(line.where(at), f'option "{name}" has no effect in a milter')
+            self.compiler.warn(line.where(at), _useless(name))
         else:
             self.values[name] = _within(line, found, name, value)
 
@@ -86,6 +86,13 @@ class MainSection:
 
 
 LISTS = tuple(f"{kind}list" for kind in LIST_KINDS)
+
+
+def _useless(name: str) -> str:
+    """Why an option of an MTA does nothing here."""
+    if name.startswith("acl_"):
+        return f'the ACL of "{name}" never runs: a milter is not asked at that moment'
+    return f'option "{name}" has no effect in a milter'
 
 
 def _kind(name: str) -> Kind | None:

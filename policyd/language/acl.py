@@ -55,10 +55,15 @@ def read_acls(lines: Sequence[Source], compiler: Compiler) -> None:
         else:
             read_statements(acl, body, compiler)
             acl, body = _begin(header, line, here, compiler), []
-            rest = line.cut(header.end())
-            if rest.text:
-                body.append(rest)
+            _check_rest(line, header.end(), compiler)
     read_statements(acl, body, compiler)
+
+
+def _check_rest(line: Source, at: int, compiler: Compiler) -> None:
+    """What stands behind the name of an ACL is passed over, as in Exim; but only a comment can be meant so."""
+    if at < len(line.text) and line.text[at] != "#":
+        message = f'"{line.text[at:]}" stands behind the name of an ACL, where it is ignored'
+        compiler.report(line.error(at, message, "the first statement begins on the next line"))
 
 
 def _begin(header: re.Match[str], line: Source, here: set[str], compiler: Compiler) -> Acl:

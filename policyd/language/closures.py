@@ -161,8 +161,8 @@ def extracted(form: str, runs: list[Text], no: Text) -> Text:
         if not number <= len(rest) <= number + 2:
             raise ExpansionError(f'wrong number of arguments for extract: the first is "{field.key}"')
         yes = rest[number] if len(rest) > number else None
-        if yes is None and no is not nothing:
-            raise ExpansionError("\"extract\" item: 'yes' part did not start with '{'")
+        if no is not nothing and len(rest) != number + 1:
+            raise ExpansionError("\"extract\" item: 'fail' has no string before it, or one too many")
         otherwise = rest[number + 1] if len(rest) > number + 1 else no
         return chosen(lambda _: field.of(*[text(ctx) for text in rest[:number]]), yes, otherwise)(ctx)
 

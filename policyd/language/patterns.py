@@ -12,15 +12,15 @@ and has all the limits there are; a dozen of its functions are enough.
 
 How long a search may take:
 
-* At first every place in the subject gets an equal share of `STEPS`. Nearly
-  always that is plenty, and the search is one call.
-* If it was not, fewer places are tried per call, each with a larger share; the
-  last resort is `MOST_STEPS` for one place.
-* A long subject is searched in several calls, because what a possessive
-  repetition swallows are no steps; at most `OCTETS` per call.
+* At first every place in the subject gets an equal share of `STEPS`, and a
+  long subject is searched in several calls, so that none looks at more than
+  `OCTETS` again and again. Nearly always one call is the whole search.
+* If a share was not enough, the search goes on with a pattern in which all that
+  is done counts as steps, and fewer places are tried per call, each with a
+  larger share; the last resort is `MOST_STEPS` for one place.
 * Between calls the clock is read: when a search has used more of this thread's
-  own time than it may, it fails, as it does when a single place takes all
-  its steps, or `policyd.language.pcre2.HEAP_KIBIBYTES`.
+  own time than it may, it fails, as it does when a single place takes all its
+  steps, or `policyd.language.pcre2.HEAP_KIBIBYTES`.
 
 The just-in-time compiler is not used: it needs memory that is writable and
 executable, which systemd can forbid to a service, and refuses long subjects.
@@ -31,21 +31,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from policyd.errors import ExpansionError
 from policyd.language import pcre2
+from policyd.language.limits import MAX_TEXT
 
 STEPS = 100_000  # of one call: a few milliseconds
 MOST_STEPS = 400_000  # for one place
 SHARE = 10  # of a place, at least
-OCTETS = 100_000_000  # that one call may look at: at most about 50 ms
+OCTETS = 50_000_000  # that one call may look at: about 20 ms
+NARROWEST = 100  # places in one call, for subjects so long that they would be fewer
 NARROWER = 16  # how many times fewer places are tried when a share was not enough
 WIDER = 4
 SECONDS, SECONDS_PER_OCTET = 0.02, 4e-7  # for a search: 46 ms at most for a header of 64 kB
 MOST_SECONDS = 0.5  # for files and other long texts of the policy's own
-SECONDS_PER_MATCH = 5e-6  # more for every match that a substitution has found
-MAX_TEXT = 16 * 1024 * 1024  # octets of any text that an expansion makes
+SECONDS_PER_MATCH = 1e-5  # more for every match that a substitution has found
 
 Captures = tuple[str, ...]
 
@@ -56,14 +57,20 @@ class Pattern:
     def __init__(self, text: str, caseless: bool = False) -> None:
         """Compile. Raises ValueError with what is wrong and where."""
         self.text = text
+        self._caseless = caseless
         try:
-            self._code = pcre2.Code(text.encode("latin-1"), caseless)
+            self.code = pcre2.Code(text.encode("latin-1"), caseless)
         except ValueError as error:
             raise ValueError(f'regular expression error in "{text}": {error}') from None
 
+    @cached_property
+    def countable(self) -> pcre2.Code:
+        """The same, slower: for subjects that take many steps."""
+        return pcre2.Code(self.text.encode("latin-1"), self._caseless, countable=True)
+
     def search(self, subject: str) -> Captures | None:
         """``$0``, ``$1`` …, or None. Raises `ExpansionError` when the search takes too long."""
-        search = Search(self.text, self._code, subject.encode("latin-1"))
+        search = Search(self, subject.encode("latin-1"))
         try:
             spans = search.next(0)
             return None if spans is None else search.captures(spans)
@@ -72,7 +79,7 @@ class Pattern:
 
     def substitute(self, subject: str, replacement: Callable[[Captures], str]) -> str:
         """Every match replaced, as Perl's ``s/…/…/g`` does. Raises `ExpansionError`, also for an enormous result."""
-        search = Search(self.text, self._code, subject.encode("latin-1"))
+        search = Search(self, subject.encode("latin-1"))
         try:
             return "".join(_substituted(search, subject, replacement))
         finally:
@@ -101,12 +108,12 @@ def _substituted(search: Search, subject: str, replacement: Callable[[Captures],
 class Search:
     """One search through one subject, or a series of them: its working memory, and the time it may take."""
 
-    def __init__(self, text: str, code: pcre2.Code, subject: bytes) -> None:
+    def __init__(self, pattern: Pattern, subject: bytes) -> None:
         self.seconds = min(SECONDS + SECONDS_PER_OCTET * len(subject), MOST_SECONDS)
-        self.widest = max(min(STEPS // SHARE, OCTETS // (len(subject) + 1)), 1)
-        self._text = text
-        self._code = code
+        self._pattern = pattern
         self._subject = subject
+        self._steps = min(STEPS, OCTETS // (len(subject) + 1))
+        self._widest = max(self._steps // SHARE, NARROWEST)
         self._scratch = pcre2.take()
         self._started = 0.0  # by the thread's own clock; 0: no search has been slow
 
@@ -134,20 +141,25 @@ class Search:
 
     def next(self, at: int) -> list[int] | None:
         """Where the first match from *at* on begins and ends, and each of its groups."""
-        width = min(len(self._subject) - at + 1, self.widest)
-        steps = STEPS
-        while at <= len(self._subject):
-            found = self._scratch.match(self._code, self._subject, at, 0, (steps // width, at + width - 1))
+        end = len(self._subject) + 1
+        code, steps = self._pattern.code, self._steps
+        width = min(end - at, self._widest)
+        while at < end:
+            limits = (max(steps // width, 1), at + width - 1)
+            found = self._scratch.match(code, self._subject, at, 0, limits)
             if found == pcre2.NO_MATCH:
                 at += width
-                width, steps = min(width * WIDER, len(self._subject) - at + 1, self.widest), STEPS
-            elif found == pcre2.MATCH_LIMIT and width > 1:
-                width = max(width // NARROWER, 1)
-            elif found == pcre2.MATCH_LIMIT and steps < MOST_STEPS:
-                steps = MOST_STEPS
-            else:
+                width = max(min(width * WIDER, end - at, self._widest), 1)
+                steps = min(steps, STEPS)
+            elif found != pcre2.MATCH_LIMIT or steps == MOST_STEPS:
                 return self._spans(found)
-            if at <= len(self._subject):
+            elif code is self._pattern.code:
+                code, steps = self._pattern.countable, STEPS
+            elif width > 1:
+                width = max(width // NARROWER, 1)
+            else:
+                steps = MOST_STEPS
+            if at < end:
                 self._check_time()
         return None
 
@@ -156,7 +168,7 @@ class Search:
         if at == len(self._subject):
             return None
         options = pcre2.ANCHORED | pcre2.NOT_EMPTY
-        found = self._scratch.match(self._code, self._subject, at, options, (STEPS, pcre2.NO_LIMIT))
+        found = self._scratch.match(self._pattern.countable, self._subject, at, options, (STEPS, pcre2.NO_LIMIT))
         if found == pcre2.NO_MATCH:
             return self.next(at + 1)
         self._check_time()
@@ -175,7 +187,7 @@ class Search:
             raise self._failure("takes too long")
 
     def _failure(self, reason: str) -> ExpansionError:
-        return ExpansionError(f'regular expression "{self._text}": {reason}')
+        return ExpansionError(f'regular expression "{self._pattern.text}": {reason}')
 
 
 @lru_cache(maxsize=2000)

@@ -51,14 +51,14 @@ _set_match_limit, _set_offset_limit = _PCRE2.pcre2_set_match_limit_8, _PCRE2.pcr
 class Code:
     """A compiled pattern. Immutable: threads may match with it at the same time."""
 
-    def __init__(self, pattern: bytes, caseless: bool) -> None:
+    def __init__(self, pattern: bytes, caseless: bool, countable: bool = False) -> None:
         """Raises ValueError with what is wrong and where.
 
-        Repetitions are never made possessive: what those swallow would not
-        count as steps.
+        PCRE2 makes some repetitions possessive. That is fast, but what they
+        swallow does not count as steps; a *countable* pattern has none.
         """
         error, offset = c_int(), c_size_t()
-        options = OFFSET_LIMIT | NO_AUTO_POSSESS | (CASELESS if caseless else 0)
+        options = OFFSET_LIMIT | (CASELESS if caseless else 0) | (NO_AUTO_POSSESS if countable else 0)
         self.pointer = _compile(pattern, len(pattern), options, byref(error), byref(offset), None)
         if not self.pointer:
             raise ValueError(f"{message(error.value)} at offset {offset.value}")

@@ -183,7 +183,7 @@ class _Reader:
                 self._at += 1
                 self._skip()
         if self._peek() != ":":
-            raise Malformed("colon expected after route")
+            raise Malformed("no local part")
         self._at += 1
         self._skip()
         address = self._addr_spec()

@@ -100,10 +100,6 @@ class Message:
         wanted = lower(name)
         return [header for header in self.headers if lower(header.name) == wanted]
 
-    def remove(self, name: str) -> None:
-        """Every field of this name."""
-        self.discard(self.find(name))
-
     def discard(self, unwanted: Iterable[Header]) -> None:
         """These very fields, as far as they are still there."""
         gone = set(unwanted)

@@ -16,7 +16,6 @@ from policyd.language.source import Source
 from policyd.policy import AFTER_MAIL, Phase
 from policyd.transaction import Transaction, fact
 
-GUESS = "v=spf1 a/24 mx/24 ptr ?all"  # what Exim's option spf_guess is by default
 OLD_NAMES = {SpfResult.TEMPERROR: "err_temp", SpfResult.PERMERROR: "err_perm"}  # before Exim 4.91
 AT_THE_END = Phase.QUIT | Phase.NOTQUIT
 
@@ -45,7 +44,7 @@ def guessed_policy(tx: Transaction) -> SpfOutcome:
     outcome: SpfOutcome = sender_policy(tx)
     if outcome.result is not SpfResult.NONE:
         return outcome
-    return checked(tx, tx.sender.text if tx.sender else "", GUESS)
+    return checked(tx, tx.sender.text if tx.sender else "", tx.settings.spf_guess)
 
 
 @fact
@@ -91,7 +90,7 @@ def _spf(tx: Transaction, matches: Matcher) -> bool:
 
 @condition("spf_guess", argument=results, phases=AFTER_MAIL | AT_THE_END)
 def _spf_guess(tx: Transaction, matches: Matcher) -> bool:
-    """Like ``spf``; a domain without a record is judged by ``v=spf1 a/24 mx/24 ptr ?all``."""
+    """Like ``spf``; a domain without a record is judged by the main option ``spf_guess``."""
     tx.facts["spf"] = outcome = guessed_policy(tx)
     return _listed(tx, matches, outcome.result)
 
@@ -158,8 +157,8 @@ def _spf_used_domain(tx: Transaction) -> str:
 
 @variable("spf_guess")
 def _spf_guess_record(tx: Transaction) -> str:
-    """The record that ``spf_guess`` uses for a domain without one."""
-    return GUESS
+    """The main option of this name: the record that the condition uses for a domain without one."""
+    return tx.settings.spf_guess
 
 
 @variable("spf_helo_result", extension=True)

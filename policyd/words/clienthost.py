@@ -34,7 +34,8 @@ def client_names(tx: Transaction) -> tuple[str, ...]:
     """
     client = tx.connection.client
     if client.name:
-        return (client.name,)
+        looked_up = _looked_up(tx)
+        return looked_up.names if looked_up and looked_up.names else (client.name,)
     found: Iprev = reverse_dns(tx)
     if found.names:
         tx.connection.client = replace(client, name=found.names[0])  # from now on the log shows it
@@ -63,18 +64,23 @@ def _sender_host_name(tx: Transaction) -> str:
 @variable("host_lookup_failed")
 def _host_lookup_failed(tx: Transaction) -> str:
     """``1`` when the client has been found to have no confirmed name, otherwise ``0``."""
-    return "1" if _known(tx) in (Result.FAIL, Result.PERMERROR) else "0"
+    return "1" if _result(tx) in (Result.FAIL, Result.PERMERROR) else "0"
 
 
 @variable("host_lookup_deferred")
 def _host_lookup_deferred(tx: Transaction) -> str:
     """``1`` when DNS could not say what the client's name is, otherwise ``0``."""
-    return "1" if _known(tx) is Result.TEMPERROR else "0"
+    return "1" if _result(tx) is Result.TEMPERROR else "0"
 
 
-def _known(tx: Transaction) -> Result | None:
-    """The result of a lookup that has been made; these variables make none."""
+def _looked_up(tx: Transaction) -> Iprev | None:
+    """The answer to a lookup that has been made; this makes none."""
     found: Iprev | None = tx.connection.facts.get("reverse_dns")
+    return found
+
+
+def _result(tx: Transaction) -> Result | None:
+    found = _looked_up(tx)
     return found.result if found else None
 
 

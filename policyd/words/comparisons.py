@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator as comparison
 import re
 from collections.abc import Callable
+from typing import Any
 
 from policyd.errors import ExpansionError
 from policyd.language.registry import test
@@ -15,24 +16,41 @@ from policyd.transaction import Transaction
 NUMBER = re.compile(r"-?[0-9]+")
 
 
-def _compared(name: str, compare: Callable[[str, str], bool], meaning: str) -> None:
+def caseless(left: str, right: str) -> int:
+    """Which of two texts is greater, letters compared without case: negative, zero or positive.
+
+    A text is greater than a longer one that begins with it: so Exim has it.
+    """
+    left, right = lower(left), lower(right)
+    if left == right:
+        return 0
+    return -1 if left < right and not right.startswith(left) else 1
+
+
+COMPARISONS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "eq": (comparison.eq, "equal to"),
+    "lt": (comparison.lt, "less than"),
+    "le": (comparison.le, "less than or equal to"),
+    "gt": (comparison.gt, "greater than"),
+    "ge": (comparison.ge, "greater than or equal to"),
+}
+
+
+def _compared(name: str, compare: Callable[[Any, Any], bool], meaning: str) -> None:
     def run(_: Transaction, left: str, right: str) -> bool:
         return compare(left, right)
 
-    def caseless(_: Transaction, left: str, right: str) -> bool:
-        return compare(lower(left), lower(right))
+    def run_caseless(_: Transaction, left: str, right: str) -> bool:
+        return compare(caseless(left, right), 0)
 
     run.__doc__ = f"Whether the first text is {meaning} the second, octet by octet."
-    caseless.__doc__ = f"Whether the first text is {meaning} the second, letters compared without case."
+    run_caseless.__doc__ = f"Whether the first text is {meaning} the second, letters compared without case."
     test(name, arguments=2)(run)
-    test(f"{name}i", arguments=2)(caseless)
+    test(f"{name}i", arguments=2)(run_caseless)
 
 
-_compared("eq", comparison.eq, "equal to")
-_compared("lt", comparison.lt, "less than")
-_compared("le", comparison.le, "less than or equal to")
-_compared("gt", comparison.gt, "greater than")
-_compared("ge", comparison.ge, "greater than or equal to")
+for _name, _details in COMPARISONS.items():
+    _compared(_name, *_details)
 
 
 @test("bool", arguments=1)

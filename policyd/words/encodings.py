@@ -13,6 +13,7 @@ from policyd.language.registry import operator
 from policyd.language.source import BLANKS
 from policyd.mail import octets
 from policyd.mail.rfc2047 import decoded, unknown_charset
+from policyd.words.arithmetic import wrapped
 
 BASE32 = string.ascii_lowercase + "234567"
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -42,7 +43,7 @@ def _number(text: str, alphabet: str, name: str) -> str:
         if digit not in alphabet:
             what = f"which is not a base {len(alphabet)} number"
             raise ExpansionError(f'argument for {name} operator is "{text}", {what}')
-        value = (value * len(alphabet) + alphabet.index(digit)) % WRAPPED
+        value = wrapped(value * len(alphabet) + alphabet.index(digit))
     return str(value)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from policyd.errors import Defer, ExpansionError
 from policyd.language.closures import Check, Text, bounded
@@ -18,6 +17,7 @@ from policyd.language.source import BLANKS
 from policyd.mail.octets import lower
 from policyd.transaction import Transaction
 from policyd.words.arithmetic import integer
+from policyd.words.comparisons import caseless
 
 INDEX = re.compile(r"-?[0-9]*")
 COMPARATOR = re.compile(r"[<>]=?|[A-Za-z0-9_]*")
@@ -83,24 +83,23 @@ def _reduce(tx: Transaction, text: str, start: str, expression: Text) -> str:
         frame.value = saved
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """How ``sort`` compares: by *key*; *reverse*: the largest first; *late*: of equal items, the last comes first."""
+Before = Callable[[str, str], bool]
 
-    key: Callable[[str], object]
-    reverse: bool
-    late: bool
-
-
-ORDERS: dict[str, _Order] = {
-    name + suffix: _Order(key, name.startswith((">", "g")), name.endswith(("=", "e")))
-    for names, suffix, key in (
-        (("<", "<=", ">", ">="), "", integer),
-        (("lt", "le", "gt", "ge"), "", str),
-        (("lt", "le", "gt", "ge"), "i", lower),
-    )
-    for name in names
+BEFORE: dict[str, Before] = {
+    "<": lambda left, right: integer(left) < integer(right),
+    "<=": lambda left, right: integer(left) <= integer(right),
+    ">": lambda left, right: integer(left) > integer(right),
+    ">=": lambda left, right: integer(left) >= integer(right),
+    "lt": lambda left, right: left < right,
+    "le": lambda left, right: left <= right,
+    "gt": lambda left, right: left > right,
+    "ge": lambda left, right: left >= right,
+    "lti": lambda left, right: caseless(left, right) < 0,
+    "lei": lambda left, right: caseless(left, right) <= 0,
+    "gti": lambda left, right: caseless(left, right) > 0,
+    "gei": lambda left, right: caseless(left, right) >= 0,
 }
+"""What ``sort`` can go by: whether the first text comes before the second."""
 
 
 @item("sort", arguments=(3, 3), shape=("text", "raw", "lazy"))
@@ -111,13 +110,17 @@ def _sort(tx: Transaction, text: str, comparator: str, extractor: Text) -> str:
     with an ``i`` for no case, for texts.
     """
     found = COMPARATOR.match(comparator)
-    order = ORDERS.get(found[0] if found else "")
-    if order is None:
-        raise ExpansionError(f'comparator "{comparator}" not handled for sort: {", ".join(ORDERS)} are')
-    keyed = [(order.key(_extracted(tx, extractor)), found) for found in walk(tx, items(text))]
-    in_turn = reversed(keyed) if order.late else keyed
-    ordered = sorted(in_turn, key=lambda pair: pair[0], reverse=order.reverse)
-    return built([found for _, found in ordered], separator_of(text)[0])
+    before = BEFORE.get(found[0] if found else "")
+    if before is None:
+        raise ExpansionError(f'comparator "{comparator}" not handled for sort: {", ".join(BEFORE)} are')
+    keys: list[str] = []
+    ordered: list[str] = []
+    for text_of_item in walk(tx, items(text)):
+        key = _extracted(tx, extractor)
+        at = next((at for at, other in enumerate(keys) if before(key, other)), len(keys))
+        keys.insert(at, key)
+        ordered.insert(at, text_of_item)
+    return built(ordered, separator_of(text)[0])
 
 
 def _extracted(tx: Transaction, extractor: Text) -> str:
@@ -219,13 +222,13 @@ def _listcount(text: str) -> str:
 
 
 @operator("listnamed", arguments=(0, 1), compiler=True)
-def _listnamed(compiler: Compiler, _: Transaction, name: str, kind: str = "") -> str:
+def _listnamed(compiler: Compiler, _: Transaction, name: str, kind: str | None = None) -> str:
     """``${listnamed_d:NAME}``: the items of a named list, those of lists that it names among them.
 
     The letter is the kind: ``a`` address, ``d`` domain, ``h`` host, ``l`` local
     part; without it the first list of this name is meant.
     """
-    if kind and kind[0] not in LIST_KINDS:
+    if kind is not None and kind[:1] not in LIST_KINDS:
         raise ExpansionError('bad suffix on "list" operator: a, d, h and l exist')
     kinds = [LIST_KINDS[kind[0]]] if kind else list(LIST_KINDS.values())
     return " : ".join(_named(compiler, name, kinds, depth=0))
@@ -239,7 +242,8 @@ def _named(compiler: Compiler, name: str, kinds: list[str], depth: int) -> Itera
     known = (compiler.lists.get((kind, name)) for kind in kinds)
     found = next((entry for entry in known if entry is not None), None)
     if found is None:
-        raise ExpansionError(f'"{name}" is not a {kinds[0] + " " if len(kinds) == 1 else ""}named list')
+        kind = f"{kinds[0].replace('_', ' ')} " if len(kinds) == 1 else ""
+        raise ExpansionError(f'there is no named {kind}list "{name}"')
     if depth > MAX_NESTED_LISTS:
         raise ExpansionError(f'the list "{name}" holds itself')
     for text in items(found.text):

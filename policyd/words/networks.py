@@ -95,7 +95,8 @@ def _reverse_ip(text: str) -> str:
     host = address(found[1] if found else text)
     if host is None:
         raise ExpansionError(f"reverse_ip() not given an IP address [{text}]")
-    return host.reverse_pointer.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
+    mapped = host.ipv4_mapped if isinstance(host, IPv6Address) else None
+    return (mapped or host).reverse_pointer.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
 
 
 @harmless

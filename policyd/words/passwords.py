@@ -52,9 +52,10 @@ def _crypt(plain: bytes, encrypted: bytes) -> bool:
 
 
 def _crypt16(plain: bytes, encrypted: bytes) -> bool:
-    """Both halves of the password, each encrypted with the same salt."""
-    first, second = (_crypted(half, encrypted[:2]) for half in (plain[:HALF16], plain[HALF16:]))
-    return bool(first) and hmac.compare_digest(first + second[2:], encrypted)
+    """The halves of a long password are encrypted apart; the salt of the second one is a part of the first result."""
+    first = _crypted(plain[:HALF16], encrypted[:2])
+    second = _crypted(plain[HALF16:], encrypted[2:4])[2:] if len(plain) > HALF16 else b""
+    return bool(first) and hmac.compare_digest(first + second, encrypted)
 
 
 def _crypted(plain: bytes, setting: bytes) -> bytes:

@@ -58,8 +58,8 @@ def _primary_hostname(tx: Transaction, subject: str) -> str | None:
 
 
 def _local_literal(tx: Transaction, subject: str) -> str | None:
-    local = tx.connection.client.local_address
-    return _whole(tx, "@[]", subject) if local and subject in (f"[{local}]", f"[IPv6:{local}]") else None
+    local = lower(tx.connection.client.local_address)
+    return _whole(tx, "@[]", subject) if local and lower(subject) in (f"[{local}]", f"[ipv6:{local}]") else None
 
 
 def _whole(tx: Transaction, value: str, subject: str) -> str:

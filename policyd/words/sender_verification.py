@@ -91,7 +91,7 @@ def _told(tx: Transaction, address: Address, trouble: str) -> bool:
         said.add(address.text)
         tx.log(f"{host_text(tx)} sender verify fail for <{address.text}>: {trouble}")
     tx.facts["sender_verify_failure"] = "route"
-    tx.frame.user_message = f"Verification failed for <{address.text}>: {trouble}\nSender verify failed"
+    tx.frame.user_message = f"Verification failed for <{address.text}>\n{trouble}\nSender verify failed"
     tx.frame.log_message = "Sender verify failed"
     return False
 

@@ -104,6 +104,14 @@ def test_options_of_an_mta_are_named_and_ignored(load, line):
     assert str(warning).splitlines()[0].endswith(f'policy:1:1: warning: option "{name}" has no effect in a milter')
 
 
+@pytest.mark.parametrize("name", ["acl_smtp_vrfy", "acl_smtp_starttls", "acl_not_smtp", "acl_smtp_mime"])
+def test_acls_of_moments_without_a_milter_never_run(load, name):
+    [warning] = load(f"{name} = accept\n").warnings
+
+    said = f'warning: the ACL of "{name}" never runs: a milter is not asked at that moment'
+    assert str(warning).splitlines()[0].endswith(f"policy:1:1: {said}")
+
+
 def test_the_table_of_ignored_options_is_in_order():
     for names in NAMES.values():
         assert names.split() == sorted(set(names.split()))

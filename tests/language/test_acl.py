@@ -94,8 +94,11 @@ def test_statements(body, problem):
         ("  accept\n", ['3:3: missing or malformed ACL name | an ACL begins with a line "NAME:"']),
         ("1x:\n  accept\n", ['3:1: missing or malformed ACL name | an ACL begins with a line "NAME:"']),
         ("r:\n  accept\nr:\n  deny\n", ['5:1: there are two ACLs called "r" in one file']),
-        ("r: accept\n", []),
-        ("r:accept hosts = *\n", []),
+        ("r: accept\n", ['3:4: "accept" stands behind the name of an ACL, where it is ignored | '
+                         "the first statement begins on the next line"]),
+        ("r:accept hosts = *\n", ['3:3: "accept hosts = *" stands behind the name of an ACL, where it is ignored | '
+                                  "the first statement begins on the next line"]),
+        ("r: # a comment\n", []),
         ("r:\n", []),
         (" r :\n  accept\n", []),
         ("r:\n  accept foo = 1\n  deny bar = 2\n", [

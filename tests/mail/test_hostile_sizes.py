@@ -69,7 +69,7 @@ def test_many_fields() -> None:
     for number in range(100_000):
         message.receive(f"X-{number % 1000}", "a\n b")
     assert len(message.find("x-7")) == 100
-    message.remove("X-7")
+    message.discard(message.find("X-7"))
     assert len(message.headers) == 99_900
     message.add("X-8", "c", "at_start_rfc")
     assert sum(1 for _ in message.lines()) == 199_802

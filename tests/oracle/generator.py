@@ -228,7 +228,6 @@ X-A: folded\n\tline
 :at_end:X-A: end
 X-A: $acl_m_a
 \nX-A: one\n
-:nowhere:X-A: y
 """)
 REMOVED = ("X-A", "x-a : subject", "Nothing", "X-A:X-B", "")
 CONTROLS = {

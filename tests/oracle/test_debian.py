@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from oracle.conftest import Exim
-from oracle.test_sessions import log, policyd, replies
+from oracle.side_by_side import log, policyd, replies
 
 from policyd import config, words
 from policyd.errors import PolicyError

@@ -256,3 +256,11 @@ def test_its_time_is_limited(tmp_path: Path) -> None:
     talk = World(tmp_path, slow).talk("spf_timeout = 3s\nbegin acl\nacl_check_mail:\n  defer spf = temperror\n")
     assert talk.mail("<user@a.test>").code == 451
     assert 2 < slow.deadline - time.monotonic() <= 3
+
+
+def test_the_guess_is_an_option(world: World) -> None:
+    """A record of the postmaster's own."""
+    guess = "spf_guess = v=spf1 ip4:203.0.113.9 -all\n"
+    talk = world.talk(guess + "begin acl\nacl_check_mail:\n  warn spf_guess = *\n  accept logwrite = $spf_result\n")
+    talk.mail("<user@none.test>")
+    assert world.log == ["fail"]

@@ -1,0 +1,46 @@
+"""Regular expressions and lists in conditions."""
+
+from __future__ import annotations
+
+import pytest
+from parts.expanding import Expander
+
+expand = Expander()
+
+CASES = [
+    ("${if match{abc}{b}{y}{n}}", "y"),
+    ("${if match{abc}{B}{y}{n}}", "n"),
+    ("${if match{abc}{(?i)B}{y}{n}}", "y"),
+    ("${if match{abc}{(a)(x)?(b)}{[$0|$1|$2|$3|$4]}{n}}", "[ab|a||b|]"),
+    ("${if match{abc}{x}{y}{n}}", "n"),
+    (r"${if match{A}{\N^\x{41}$\N}{y}{n}}", "y"),
+    (r"${if match{a\n}{\Na$\N}{y}{n}}", "y"),
+    (r"${if match{\xe9}{\N^\W$\N}{y}{n}}", "y"),
+    ("${if match{abc}{(}{y}{n}}", 'Failed: regular expression error in "(": missing closing parenthesis at offset 1'),
+    ("${if match_domain{a.B}{*.b}{[$value|$1]}{n}}", "[*.b|a]"),
+    ("${if match_domain{a.b}{x:!a.b}{y}{n}}", "n"),
+    ("${if match_domain{a}{$x}{y}{n}}", "n"),
+    (r"${if match_domain{\$x}{\$x}{y}{n}}", "y"),
+    ("${if match_domain{a}{+nosuch}{y}{n}}", 'Failed: unknown named domain list "+nosuch"'),
+    ("${if match_local_part{abc}{^A(b)}{[$1]}{n}}", "[b]"),
+    ("${if match_local_part{A}{+caseful:a}{y}{n}}", "n"),
+    ("${if match_address{a@b}{*@b}{y}{n}}", "y"),
+    ("${if match_address{}{:}{y}{n}}", "y"),
+    ("${if match_address{a@b}{c@d}{y}{n}}", "n"),
+    ("${if match_ip{1.2.3.4}{1.2.3.0/24}{[$value]}{n}}", "[]"),
+    ("${if match_ip{::ffff:1.2.3.4}{1.2.3.4}{y}{n}}", "y"),
+    ("${if match_ip{::1}{<; ::1}{y}{n}}", "y"),
+    ("${if match_ip{}{:}{y}{n}}", "y"),
+    ("${if match_ip{}{*}{y}{n}}", "y"),
+    ("${if match_ip{}{1.2.3.4}{y}{n}}", "n"),
+    ("${if match_ip{x}{*}{y}{n}}", 'Failed: "x" is not an IP address'),
+    (
+        "${if match_ip{1.2.3.4}{$x}{y}{n}}",
+        'Failed: "$x" is not an address, a network or a lookup: names mean nothing here',
+    ),
+]
+
+
+@pytest.mark.parametrize(("string", "want"), CASES)
+def test_matching(string, want):
+    assert expand(string) == want
