@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 from policyd.files import Files
 from policyd.language.frame import Frame, Trace
+from policyd.language.patterns import compiled
 from policyd.mail.address import Address
 from policyd.mail.message import Header, Message, added_lines
 from policyd.mail.octets import printable
@@ -186,7 +187,7 @@ class Transaction:
         What is added finds its place among the fields that are still there, and
         no removal of this turn is meant for it.
         """
-        removed = [header for name in self.removed_headers for header in self.message.find(name)]
+        removed = [header for item in self.removed_headers for header in self._meant(item)]
         for position, line in self.added_headers:
             name, _, value = line.partition(":")
             self.message.add(name, value, position)
@@ -194,6 +195,15 @@ class Transaction:
         self.removed_headers.clear()
         self.unwanted_headers.clear()
         self.added_headers.clear()
+
+    def _meant(self, item: str) -> list[Header]:
+        """The fields that an item of ``remove_header`` means: by their name, or by what a regular expression finds."""
+        if not item.startswith("^"):
+            return self.message.find(item)
+        pattern = compiled(item, caseless=True)
+        return [
+            header for header in self.message.headers if pattern.search(f"{header.name}:{header.value}") is not None
+        ]
 
     def read_file(self, path: str) -> str:
         """The text of a file that the policy names. Raises `Defer`."""

@@ -54,12 +54,15 @@ def compile_text(source: Source, compiler: Compiler, sink: Sink | None = None, v
 
     *sink* and *variable* say what becomes of the text, for `policyd.language.taint`.
     """
-    node = parse(source, compiler.words)
-    compiler.flow.add(node, sink, variable)
     try:
-        return compile_node(node, compiler)
+        node = parse(source, compiler.words)
+        compiler.flow.add(node, sink, variable)
+        expression = compile_node(node, compiler)
     except RecursionError:  # many strings, each within the limit, that lead to one another
         raise source.error(0, "nested too deeply") from None
+    if source.text.count("{") < DEEP:
+        return expression
+    return Expression(closures.guarded(expression.run), expression.constant)
 
 
 def compile_node(node: Node, compiler: Compiler) -> Expression:

@@ -81,7 +81,7 @@ def _chosen_now(kind: Kind, text: str, tx: Transaction, compiler: Compiler) -> C
     try:
         word, options = _choice(kind, text, compiler)
     except ValueError as error:
-        raise ExpansionError(" ".join(str(error).split("\n"))) from None
+        raise ExpansionError(str(error).replace("\n", " ").rstrip()) from None
     if word.phases is not None and not tx.phase & word.phases:
         raise ExpansionError(f'cannot use {kind.value} "{text}" in the {tx.phase.title} ACL')
     return word, options

@@ -166,7 +166,7 @@ alias(Kind.VARIABLE, "domain_used_domain", "dmarc_used_domain")
 _told(
     "dmarc_domain_policy",
     lambda outcome: outcome.published or "",
-    "What the record asks for when a message by this author fails, before ``t=y``: ``none``, ``quarantine`` or "
+    "What the record asks for when a message by this author fails, before ``t=y``: ``none``, ``quarantine`` or\n"
     "``reject``; empty without a record.",
 )
 _told(

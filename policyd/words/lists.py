@@ -159,7 +159,7 @@ def _quantifier(name: str, texts: Callable[[str], Iterable[str]], what: str) -> 
         return _all(tx, texts(text), condition)
 
     some.__doc__ = f"Whether the condition is true of at least one ``$item``: {what}."
-    every.__doc__ = f"Whether the condition is true of every ``$item``: {what}. False when there is none."
+    every.__doc__ = f"Whether the condition is true of every ``$item``, and there are some: {what}."
     test(f"forany{name}", arguments=2, shape=("text", "test"))(some)
     test(f"forall{name}", arguments=2, shape=("text", "test"))(every)
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from policyd.errors import ExpansionError, PolicyError, Where
 from policyd.language.compiler import Compiler
 from policyd.language.cutting import cut
-from policyd.language.lists import compile_item, lookup_matcher
+from policyd.language.lists import MAX_COMPILED, compile_item, lookup_matcher
 from policyd.language.patterns import Pattern
 from policyd.language.registry import list_kind
-from policyd.language.scanning import Matcher
+from policyd.language.scanning import Matcher, scan
 from policyd.language.source import BLANKS
 from policyd.mail.octets import lower
 from policyd.transaction import Transaction
 from policyd.words.exchangers import exchanger_matcher
 
 MAX_CHAIN = 50  # keys that an @@ lookup follows
+PARTIAL = re.compile(r"partial[0-9]*(?:-|\([^)]*\))")
 
 
 # -- text
@@ -175,9 +177,10 @@ def _whole_address(item: str, where: Where, compiler: Compiler, caseful: bool) -
 
 def _address_lookup(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     """The whole address is the key; a single-key lookup is not tried for the null sender."""
-    if item.startswith("partial"):
+    partial = PARTIAL.match(item)
+    if partial is not None:
         compiler.warn(where, f'partial matching has no meaning for whole addresses: "partial" in "{item}" is ignored')
-        item = item.partition("-")[2]
+        item = item[partial.end() :]
     found = lookup_matcher(item, where, compiler)
     assert found is not None  # a semicolon is there
     return found if caseful else lambda tx, subject: found(tx, lower(subject))
@@ -191,10 +194,8 @@ def _two_sided(local: str, domain: str, where: Where, compiler: Compiler, casefu
         subject_local, at, subject_domain = subject.rpartition("@")
         if not at or (local_matcher is not None and local_matcher(tx, subject_local) is None):
             return None
-        value = domain_item.match(tx, lower(subject_domain))
-        if (value is None) is not domain_item.negated:
-            return None
-        return f"{local}@{domain if value is None else value}"
+        value = scan((domain_item,), tx, lower(subject_domain))
+        return None if value is None else f"{local}@{value or domain}"
 
     return match
 
@@ -213,12 +214,15 @@ def _chained(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matc
             text = found(tx, key) if key else None
             if text is None:
                 return None
-            if text not in patterns:
-                patterns[text] = ListOfLocalParts(text, where, compiler.fresh(), caseful)
-            decided, value = patterns[text].verdict(tx, local)
+            local_parts = patterns.get(text)
+            if local_parts is None:
+                if len(patterns) >= MAX_COMPILED:
+                    patterns.clear()
+                local_parts = patterns[text] = ListOfLocalParts(text, where, compiler.fresh(), caseful)
+            decided, value = local_parts.verdict(tx, local)
             if decided:
                 return value
-            key = patterns[text].next_key
+            key = local_parts.next_key
         raise ExpansionError(f'loop in the lookup of the local parts of "{subject}"')
 
     return match

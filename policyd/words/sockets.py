@@ -25,6 +25,7 @@ DEFAULT_SECONDS = 5.0
 INTERNET = re.compile(r"inet:(?:\[([^\]]*)\]|([^:]*)):([0-9]{1,5})")
 SWITCHES = {"yes": True, "true": True, "no": False, "false": False}
 CHUNK = 65536
+MAX_PORT = 65535
 
 
 @keeps_out(ADDRESS, 0)
@@ -113,6 +114,8 @@ def _connected(tx: Transaction, name: str, until: float, options: Options) -> so
         link = socket.socket(socket.AF_UNIX)
         target: str | tuple[str, int] = name
     else:
+        if int(found[3]) > MAX_PORT:
+            raise ValueError(f"there is no port {found[3]}")
         host = _address(tx, found[1] or found[2])
         link = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         target = (host, int(found[3]))

@@ -8,6 +8,7 @@ import time
 from policyd.errors import Defer
 from policyd.language.cutting import cut
 from policyd.language.expand import expanded, parsed
+from policyd.language.patterns import compiled
 from policyd.language.registry import condition, modifier
 from policyd.language.source import BLANKS
 from policyd.policy import AFTER_MAIL, ANY, Phase
@@ -74,8 +75,16 @@ def _add_header(tx: Transaction, text: str) -> None:
 
 @modifier("remove_header", argument=expanded, phases=AFTER_MAIL)
 def _remove_header(tx: Transaction, text: str) -> None:
-    """Remove all header fields with the names in a colon-separated list."""
-    tx.removed_headers += [item for _, item in cut(text) if item]
+    """Remove all header fields with the names in a list; ``^`` and a regular expression is for their whole text.
+
+    Names and expressions are matched without case. What an ACL of the same phase
+    adds is not removed.
+    """
+    items = [item for _, item in cut(text) if item]
+    for item in items:
+        if item.startswith("^"):
+            compiled(item, caseless=True)  # a wrong one is an error here, and not where it is applied
+    tx.removed_headers += items
 
 
 # -- time

@@ -216,6 +216,27 @@ def test_a_query_is_put_as_it_is(condition):
     assert session(condition, "! dnsdb; a=unknown.test", world=world).replies[-1] == "250 Accepted"
 
 
+@pytest.mark.parametrize(
+    "items, answer",
+    [
+        ("*", ""),
+        ("192.0.2.0/24", ""),
+        ("10.0.0.1", None),
+        ("lsearch;{file}", "found"),  # each key is an address
+        ("net24-lsearch;{file}", "net"),
+        ("! 192.0.2.1", None),
+        ("<; 2001:db8::/32", None),
+    ],
+)
+def test_a_list_of_addresses_alone(items, answer, tmp_path):
+    file = tmp_path / "list"
+    file.write_text("192.0.2.1: found\n192.0.2.0/24: net\n")
+    load("")
+    matches = Compiler().matcher("ip", items.format(file=file), Where("x", 1))
+    tx = Conversation(load(""), World().services).tx
+    assert matches(tx, ip_address("192.0.2.1")) == answer
+
+
 def test_an_undecided_list_is_in_the_trace():
     found = session("hosts", "*.example.org")
     assert found.replies[-1] == REFUSED

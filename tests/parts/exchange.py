@@ -111,12 +111,13 @@ def exchange(
     client: str = "192.0.2.1",
     macros: Mapping[str, str] | None = None,
     world: World | None = None,
+    traced: bool = True,
     **details: str | int,
 ) -> Exchange:
     """A session: each of *dialogue* is one or more lines from *client*. *details* are those of `Client`."""
     world = world or World()
     trace: list[str] = []
-    talk = Conversation(load(policy), world.services, trace.append)
+    talk = Conversation(load(policy), world.services, trace.append if traced else None)
     talk.macros.update(macros or {})
     replies: list[str] = []
     lines = [f"{line}\r\n".encode("latin-1") for text in dialogue for line in text.split("\n")]

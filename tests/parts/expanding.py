@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from policyd import config, words
 from policyd.cli.expand import answer
@@ -44,11 +44,12 @@ class Silence:
         """Nothing."""
 
 
-def kept(expander: Expander, body: bytes, *chunks: bytes) -> Any:
-    """The expander, its message complete with a body that was kept."""
+@contextmanager
+def kept(expander: Expander, body: bytes) -> Iterator[Expander]:
+    """The expander, its message complete with a body that is kept."""
     message = expander.tx.message
     message.keep_body()
-    for chunk in (body, *chunks):
-        message.body(chunk)
+    message.body(body)
     message.complete = True
-    return expander
+    yield expander
+    message.close()

@@ -286,7 +286,7 @@ Y.org                     => yes <*@Y.org>             => yes <@Y.org>
 a.b@z.org                 => no <>                     => no <a.b@>
 *@+d1                     => yes <*@y.org>             => yes <*@+@y.org>
 !*@+d1                    => no <*@y.org>              => no <*@+@y.org>
-a.b@!y.org                => no <>                     => no <a.b@y.org>
+a.b@!y.org                => no <y.org>                 => no <a.b@y.org>
 *@lsearch;{dir}/dl        => yes <*@found>             => yes <*@l@found>
 +caseful : a.B@Y.ORG      => no <>                     => no <a.B@>
 +caseful : *B@y.org       => yes <*B@y.org>            => yes <*B@@y.org>

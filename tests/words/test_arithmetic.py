@@ -108,3 +108,9 @@ CASES = [
 @pytest.mark.parametrize(("string", "want"), CASES)
 def test_arithmetic(string, want):
     assert expand(string) == want
+
+
+def test_nesting_has_an_end():
+    assert expand("${eval:" + "(" * 40 + "1" + ")" * 40 + "}") == "1"
+    for deep in ("(" * 41 + "1" + ")" * 41, "-" * 41 + "1", "1|(" * 41 + "1" + ")" * 41):
+        assert "nested too deeply" in expand(f"${{eval:{deep}}}")

@@ -61,6 +61,10 @@ def test_a_local_submission_has_no_client():
     assert judged(body, "")[1] == ["<><><><>"]
 
 
+def test_a_local_submission_has_no_reverse_dns():
+    assert judged("accept logwrite = $sender_host_dnssec", "")[1] == ["no"]
+
+
 def test_the_log_shows_the_name_once_it_is_known():
     assert judged("warn log_message = before\n  warn hosts = *.net\n    log_message = after\n  accept", CONFIRMED)[
         1
