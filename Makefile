@@ -7,10 +7,10 @@ MILTER_PORT ?= 8891
 TEST_ARGS ?= -q -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz run lint format types check docs clean
+.PHONY: help setup demo test fuzz run lint format types check docs deb deb-test clean
 
 help: ## what one can make
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
 
 setup: ## .venv with policyd, and the servers the tests need
 	@.ci/setup test
@@ -55,6 +55,12 @@ check: lint types test ## all three
 docs: setup ## the pages that are made from the program
 	@mkdir -p docs/reference
 	$(BIN)/policyd words --markdown >docs/reference/words.md
+
+deb: ## a Debian package for the release that this runs on, in dist/
+	@.ci/deb
+
+deb-test: ## the package built, installed, used and removed in clean trees of Debian 12 and 13; root
+	@$(ROOT) env PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m packages $(DEB_ARGS)
 
 clean: ## remove everything that was made here
 	rm -rf .venv .demo build dist .mypy_cache .ruff_cache .hypothesis policyd.egg-info
