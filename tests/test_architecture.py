@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "policyd"
 
 MAY_IMPORT = {  # unit: the units whose names it may use; every unit may use itself
     "errors": "",
+    "durations": "",
     "files": "errors",
     "journal": "errors",
     "mail": "errors",
@@ -22,20 +23,23 @@ MAY_IMPORT = {  # unit: the units whose names it may use; every unit may use its
     "settings": "errors language",
     "policy": "errors language settings",
     "resolver": "errors metrics",
-    "stores": "errors metrics",
-    "checks": "errors mail resolver stores",
+    "links": "",
+    "stores": "errors links metrics pools settings",
+    "checks": "durations errors mail resolver stores",
     "outbox": "errors journal",
     "pools": "errors",
     "transaction": "edits errors files language mail metrics outbox policy pools resolver settings stores",
-    "observers": "policy transaction",
-    "lookups": "checks errors files language mail pools resolver stores transaction",
-    "words": "checks edits errors language lookups mail observers outbox policy resolver settings transaction",
+    "observers": "policy resolver transaction",
+    "lookups": "checks durations errors files language links mail pools resolver stores transaction",
+    "words": "checks durations edits errors language lookups mail observers outbox policy resolver settings"
+    " stores transaction",
     "loglines": "errors language policy transaction",
     "replies": "errors language loglines mail policy transaction",
-    "conversation": "edits errors language loglines mail observers policy replies settings transaction",
-    "config": "errors language policy settings",
+    "conversation": "edits errors journal language loglines mail observers policy replies settings transaction",
+    "config": "durations errors language links policy settings",
     "server": "config conversation edits errors journal language mail metrics outbox policy replies resolver"
     " settings stores transaction words",
+    "doctor": "durations server settings",
     "cli": "*",
 }
 
@@ -44,7 +48,7 @@ HOMES = {  # third-party package: where it may be imported, as the beginning of 
     "cryptography": "checks/",
     "dkim": "checks/",
     "dns": "resolver/",
-    "hiredis": "stores lookups/clients/redis.py",
+    "hiredis": "links/redis.py",
     "idna": "resolver/",
     "lmdb": "stores",
     "milter": "server/",
@@ -52,7 +56,6 @@ HOMES = {  # third-party package: where it may be imported, as the beginning of 
     "psycopg": "lookups/clients/postgres.py",
     "publicsuffixlist": "checks/",
     "pymysql": "lookups/clients/mariadb.py",
-    "redis": "stores",
     "spf": "checks/spf",
     "uvloop": "gateway/",
 }

@@ -10,7 +10,10 @@ from policyd import __version__
 
 COMMANDS = {
     "check": "Load a configuration and say what is wrong with it.",
+    "doctor": "Look for mistakes in how the MTA and the host are set up.",
     "expand": "Print what strings expand to.",
+    "gateway": "Run the gateway for balancers.",
+    "ratelimit": "Show who fills which rate limit, reset it, and suggest limits.",
     "serve": "Run the daemon.",
     "session": "Judge an SMTP dialogue from standard input.",
     "words": "Print what the words of a policy mean.",

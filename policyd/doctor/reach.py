@@ -1,0 +1,64 @@
+"""Whether somebody else can open policyd's socket: tried as that user, in that root directory."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+
+from policyd.server.place import Place
+
+PATIENCE = 3.0  # seconds
+REASONS = {
+    "FileNotFoundError": "there is no such socket: is policyd running?",
+    "ConnectionRefusedError": "nobody listens there: is policyd running?",
+    "PermissionError": "permission denied",
+    "TimeoutError": "no answer",
+}
+
+
+def refusal(place: Place, user: str, root: str = "/") -> str:
+    """Why *user*, confined to *root*, cannot connect; nothing when it can.
+
+    Raises PermissionError for who may not become that user, and KeyError where there is no such user.
+    """
+    account = pwd.getpwnam(user)
+    if os.geteuid() and (root != "/" or os.geteuid() != account.pw_uid):
+        raise PermissionError(f"only root can try it as {user}")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, _tried(place, account, root).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        reason = answer.read()
+    os.waitpid(child, 0)
+    return reason
+
+
+def _tried(place: Place, account: pwd.struct_passwd, root: str) -> str:
+    try:
+        if not os.geteuid():
+            _become(account, root)
+        _connect(place)
+    except OSError as error:
+        return REASONS.get(type(error).__name__, str(error))
+    return ""
+
+
+def _become(account: pwd.struct_passwd, root: str) -> None:
+    os.initgroups(account.pw_name, account.pw_gid)
+    os.chroot(root)
+    os.chdir("/")
+    os.setgid(account.pw_gid)
+    os.setuid(account.pw_uid)
+
+
+def _connect(place: Place) -> None:
+    if not place.path:
+        socket.create_connection((place.host or "localhost", place.port), PATIENCE).close()
+        return
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(PATIENCE)
+        link.connect(place.path)

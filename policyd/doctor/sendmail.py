@@ -1,0 +1,54 @@
+"""What a Sendmail has been told, from its sendmail.cf."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from policyd.doctor.site import Milter, Mta, Service
+from policyd.durations import seconds
+from policyd.server.place import Place
+
+SENDMAIL_CF = "/etc/mail/sendmail.cf"
+WORDING = {
+    "attach": "INPUT_MAIL_FILTER(`policyd', `S={milter}, F=T, T=S:4m;R:4m;E:10m')dnl",
+    "first": "policyd first in INPUT_MAIL_FILTER or confINPUT_MAIL_FILTERS",
+    "action": "F=T in its INPUT_MAIL_FILTER",
+    "protocol": "Sendmail 8.14 or newer",
+    "command": "T=S:{seconds}s;R:{seconds}s in its INPUT_MAIL_FILTER",
+    "content": "T=E:{seconds}s in its INPUT_MAIL_FILTER",
+    "proxy": "",  # it cannot
+}
+ACTIONS = {"R": "reject", "T": "tempfail", "4": "shutdown"}
+OPTION = re.compile(r"O\s*([A-Za-z.]+)\s*=\s*(.*)")
+FILTER = re.compile(r"X([^,]+),\s*(.*)")
+TIMEOUTS = {"C": 300.0, "S": 10.0, "R": 10.0, "E": 300.0}  # unless T= says otherwise
+
+
+def sendmail(file: str) -> Mta:
+    """The Sendmail that reads *file*. Raises OSError or ValueError."""
+    lines = Path(file).read_text("latin-1").splitlines()
+    options = {found[1]: found[2] for found in map(OPTION.fullmatch, lines) if found}
+    filters = {found[1].strip(): found[2] for found in map(FILTER.fullmatch, lines) if found}
+    names = filter(None, re.split(r"[\s,;]+", options.get("InputMailFilters", "")))
+    milters = tuple(_milter(filters[name]) for name in names if name in filters)
+    user = options.get("RunAsUser", "root").partition(":")[0]
+    return Mta("Sendmail", (Service("the daemon", milters, user),), WORDING)
+
+
+def _milter(equates: str) -> Milter:
+    """From what follows a filter's name: ``S=inet:port@host, F=T, T=C:5m;S:10s;R:10s;E:5m``."""
+    values = {key.strip(): value.strip() for key, _, value in (part.partition("=") for part in equates.split(","))}
+    timeouts = {**TIMEOUTS, **_timeouts(values.get("T", ""))}
+    return Milter(
+        Place.parse(values["S"]),
+        ACTIONS.get(values.get("F", ""), "accept"),
+        connect_timeout=timeouts["C"],
+        command_timeout=min(timeouts["S"], timeouts["R"]),
+        content_timeout=timeouts["E"],
+    )
+
+
+def _timeouts(text: str) -> Mapping[str, float]:
+    return {key: seconds(value) for key, _, value in (part.partition(":") for part in text.split(";")) if key}

@@ -1,0 +1,174 @@
+"""Mistakes in how an MTA asks policyd, found in what real configurations say."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from parts.postfix import Postfix
+from parts.programs import environment, program
+
+from policyd.cli.doctor import command
+
+ATTACHED = "smtpd_milters = unix:{sock}"
+UNJUDGED = "mail is accepted without being judged"
+
+
+@pytest.fixture(scope="module")
+def listening():
+    """Who listens where policyd would, open to everybody."""
+    with tempfile.TemporaryDirectory(prefix="policyd-doctor-") as directory, socket.socket(socket.AF_UNIX) as listener:
+        Path(directory).chmod(0o755)
+        path = Path(directory, "policyd.sock")
+        listener.bind(str(path))
+        path.chmod(0o666)
+        listener.listen()
+        yield path
+
+
+@pytest.fixture
+def doctor(tmp_path, monkeypatch):
+    """What the doctor says, and its exit status, of these lines of main.cf, of a master.cf and of a policy."""
+    postconf = program("postconf")
+    monkeypatch.setenv("PATH", f"{postconf.parent}:{os.environ['PATH']}")
+    for name, value in environment(postconf).items():
+        monkeypatch.setenv(name, value)
+
+    def ask(main, policy, master=""):
+        (tmp_path / "policy.conf").write_text(policy)
+        (tmp_path / "main.cf").write_text(f"compatibility_level = 3.6\nmail_owner = daemon\n{main}\n")
+        (tmp_path / "master.cf").write_text(f"smtp inet n - n - - smtpd\n{master}")
+        os.utime(tmp_path / "main.cf", (0, 0))  # postconf waits until it is some seconds old
+        arguments = ["-c", str(tmp_path / "policy.conf"), "--postfix", "--mta-config", str(tmp_path)]
+        done = CliRunner().invoke(command, arguments)
+        return done.output, done.exit_code
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    "main, policy, master, finding, status",
+    [
+        (ATTACHED, "", "", "ok: smtp/inet (smtpd): policyd is attached", 0),
+        (ATTACHED, "", "", "ok: smtp/inet (smtpd): user daemon reaches policyd", 0),
+        ("", "", "", "PROBLEM: smtp/inet (smtpd): policyd is not attached", 1),
+        ("", "", "", "    smtpd_milters = unix:{sock}", 1),
+        ("smtpd_milters = inet:127.0.0.1:9", "", "", "the milters are: ('127.0.0.1', 9)", 1),
+        (ATTACHED, "", "submission inet n - n - - smtpd -o smtpd_milters=\n",
+         "PROBLEM: submission/inet (smtpd): policyd is not attached", 1),
+        ("smtpd_milters = inet:127.0.0.1:9, unix:{sock}", "", "", "milters before policyd", 0),
+        (ATTACHED + "\nmilter_default_action = accept", "", "", UNJUDGED, 1),
+        ("smtpd_milters = {{ unix:{sock}, default_action=accept }}", "", "", UNJUDGED, 1),
+        (ATTACHED + "\nmilter_protocol = 2", "", "", "milter protocol 2 is too old", 1),
+        (ATTACHED + "\nmilter_command_timeout = 20", "", "", "it waits 20s for a milter", 1),
+        (ATTACHED, "phase_timeout = 6m", "", "    milter_content_timeout = 365s", 1),
+        (ATTACHED + "\nqueue_directory = {run}", "", "inner inet n - y - - smtpd\n",
+         "inner/inet (smtpd): policyd is not attached", 1),
+        ("smtpd_milters = unix:policyd.sock\nqueue_directory = {run}", "", "inner inet n - y - - smtpd\n",
+         "ok: inner/inet (smtpd): user daemon in the chroot {run} reaches policyd", 0),
+        (ATTACHED + "\nsmtpd_upstream_proxy_protocol = haproxy", "", "", "hosts_proxy is not set", 1),
+        (ATTACHED, "hosts_proxy = 192.0.2.1", "", "nor a gateway of policyd's reads PROXY", 1),
+        (ATTACHED + "\nsmtpd_upstream_proxy_protocol = haproxy", "hosts_proxy = 192.0.2.1", "",
+         "policyd is attached", 0),
+        (ATTACHED, "dns_servers = 127.0.0.1", "", "127.0.0.1, on this host", 0),
+        (ATTACHED, "dns_servers = 8.8.8.8", "", "DNS lists do not answer resolvers", 1),
+        (ATTACHED, "dns_servers = 192.0.2.53", "", "warning: DNS is asked of 192.0.2.53", 0),
+    ],
+)  # fmt: skip
+def test_postfix(main, policy, master, finding, status, doctor, listening):
+    names = {"sock": listening, "run": listening.parent}
+    own = f"milter_socket = unix:{listening}\n" + ("" if "dns_servers" in policy else "dns_servers = 127.0.0.1\n")
+    output, exit_code = doctor(main.format_map(names), own + policy, master)
+    assert finding.format_map(names) in output
+    assert exit_code == status
+
+
+@pytest.mark.parametrize(
+    "mode, owner, reason",
+    [
+        (0o600, "root", "permission denied"),
+        (0o666, "root", ""),
+        (0o660, "daemon", ""),
+    ],
+)
+def test_the_socket_is_tried_as_the_user_of_the_mta(mode, owner, reason, doctor, listening):
+    os.chmod(listening, mode)
+    os.chown(listening, 0 if owner == "root" else 1, 0)
+    output, _ = doctor(f"smtpd_milters = unix:{listening}", f"milter_socket = unix:{listening}\n")
+    os.chmod(listening, 0o666)
+    if reason:
+        assert f"PROBLEM: smtp/inet (smtpd): user daemon cannot reach {listening}: {reason}" in output
+    else:
+        assert "user daemon reaches policyd" in output
+
+
+@pytest.mark.parametrize(
+    "gone, reason", [("unix:{run}/gone.sock", "there is no such socket"), ("inet:9@127.0.0.1", "nobody listens there")]
+)
+def test_policyd_is_not_running(gone, reason, doctor, listening):
+    own = gone.format(run=listening.parent)
+    theirs = own.replace("inet:9@127.0.0.1", "inet:127.0.0.1:9")
+    output, status = doctor(f"smtpd_milters = {theirs}", f"milter_socket = {own}\n")
+    assert f"{reason}" in output
+    assert "is policyd running?" in output
+    assert status == 1
+
+
+SENDMAIL_CF = """\
+O Timeout.initial=5m
+O InputMailFilters={filters}
+Xpolicyd, S={place}, {equates}
+Xother, S=inet:9@127.0.0.1, F=T
+"""
+
+
+@pytest.mark.parametrize(
+    "filters, equates, finding, status",
+    [
+        ("policyd", "F=T, T=S:4m;R:4m;E:10m", "ok: the daemon: policyd is attached", 0),
+        ("policyd", "F=T, T=S:4m;R:4m;E:10m", "ok: the daemon: user root reaches policyd", 0),
+        ("", "F=T, T=S:4m;R:4m;E:10m", "policyd is not attached", 1),
+        ("", "F=T", "    INPUT_MAIL_FILTER(`policyd', `S=unix:{sock}, F=T", 1),
+        ("other, policyd", "F=T, T=S:4m;R:4m;E:10m", "warning: the daemon: milters before policyd", 0),
+        ("policyd", "T=S:4m;R:4m;E:10m", UNJUDGED, 1),
+        ("policyd", "F=T", "it waits 10s for a milter", 1),
+        ("policyd", "F=T", "    T=S:30s;R:30s in its INPUT_MAIL_FILTER", 1),
+    ],
+)
+def test_sendmail(filters, equates, finding, status, listening, tmp_path):
+    (tmp_path / "sendmail.cf").write_text(
+        SENDMAIL_CF.format(filters=filters, place=f"unix:{listening}", equates=equates)
+    )
+    (tmp_path / "policy.conf").write_text(f"milter_socket = unix:{listening}\ndns_servers = 127.0.0.1\n")
+    arguments = ["-c", str(tmp_path / "policy.conf"), "--sendmail", "--mta-config", str(tmp_path / "sendmail.cf")]
+    done = CliRunner().invoke(command, arguments)
+    assert finding.format(sock=listening) in done.output
+    assert done.exit_code == status
+
+
+@pytest.mark.parametrize("kind", ["--postfix", "--sendmail"])
+def test_an_mta_that_is_not_there(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    (tmp_path / "policy.conf").write_text("")
+    arguments = ["-c", str(tmp_path / "policy.conf"), kind, "--mta-config", str(tmp_path / "missing")]
+    done = CliRunner().invoke(command, arguments)
+    assert "cannot be asked how it is configured" in done.output
+    assert done.exit_code == 1
+
+
+def test_a_running_postfix(tmp_path):
+    """The one that the tests run mail through: attached, with a private directory."""
+    with Postfix(sink=9) as postfix:
+        (tmp_path / "policy.conf").write_text(f"milter_socket = {postfix.socket}\n")
+        postconf = program("postconf")
+        done = CliRunner().invoke(
+            command,
+            ["-c", str(tmp_path / "policy.conf"), "--mta-config", str(postfix.directory)],
+            env=environment(postconf) | {"PATH": f"{postconf.parent}:{os.environ['PATH']}"},
+        )
+    assert f"127.0.0.1:{postfix.port}/inet (smtpd): policyd is attached" in done.output
+    assert "there is no such socket: is policyd running?" in done.output
