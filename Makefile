@@ -5,9 +5,11 @@ ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 DEMO_ARGS ?=
 MILTER_PORT ?= 8891
 TEST_ARGS ?= -q -n auto
+BENCH ?= compare
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz run lint format types check docs deb deb-test clean
+.PHONY: help setup demo test fuzz bench bench-quick run lint format types check docs deb deb-test clean
 
 help: ## what one can make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -24,6 +26,13 @@ test: setup ## the whole suite; TEST_ARGS for pytest
 
 fuzz: setup ## everything that reads octets of strangers, for a minute
 	@PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m fuzz
+
+bench: setup ## policyd beside other filters; BENCH=cold_dns, connect_limit, cost, hosts, memory or scale: other tables
+	@.ci/setup bench
+	@$(ROOT) env PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m benchmark.$(BENCH) $(BENCH_ARGS)
+
+bench-quick: setup ## policyd beside a filter that does nothing, in a minute
+	@$(ROOT) env PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m benchmark.quick $(BENCH_ARGS)
 
 run: ## the daemon in the foreground, with this checkout's conf.d; MILTER_PORT if 8891 is taken
 	@.ci/setup

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 from policyd.edits import DeleteRecipient, Edit, Quarantine, header_edits
 from policyd.errors import Defer, ExpansionError, ForcedFail
+from policyd.events import DECISION
+from policyd.explanations import Witness
+from policyd.journal import report
 from policyd.language.frame import Frame, Trace
-from policyd.language.verdict import Outcome, Verdict
+from policyd.language.verdict import Foresight, Outcome, Verdict
 from policyd.mail.address import Address
+from policyd.mail.message import Message
 from policyd.observers import Watch, rounds
 from policyd.policy import CAN_DISCARD, Phase, Policy
 from policyd.replies import Reply, rehearsed, worded
@@ -29,28 +34,44 @@ ACTIONS = {
 }
 """What a metric calls an outcome."""
 
+REFUSALS = (Outcome.FAIL, Outcome.DROP, Outcome.DEFER, Outcome.ERROR)
+
+NAMES = {phase: str(phase.name).lower() for phase in Phase}
+"""What a metric calls a phase."""
+
 COMMANDS = {
+    Phase.CONNECT: "",
+    Phase.HELO: "EHLO ",
     Phase.MAIL: "MAIL FROM:",
     Phase.RCPT: "RCPT TO:",
     Phase.PREDATA: "DATA",
     Phase.DKIM: "DATA",
     Phase.DATA: "DATA",
+    Phase.QUIT: "QUIT",
 }
-"""How a command begins, where that is not just the name of the phase; none at the ends of a connection."""
+"""How the command begins that a phase judges: a milter is told its argument, so how it was written is a guess."""
 
 
 class Conversation:
     """One SMTP connection. Keeps the policy it began with."""
 
-    def __init__(self, policy: Policy, services: Services, trace: Trace | None = None) -> None:
+    def __init__(
+        self, policy: Policy, services: Services, trace: Trace | None = None, witness: Witness | None = None
+    ) -> None:
         self._policy = policy
-        self._services = services
+        self._services = witness.watching(services) if witness else services
+        self._witness = witness
         self._watch = Watch.of(policy.needs)
         self._trace = trace
         self.connection = Connection(Client())
         self.tx = self._fresh()
         self._open = False  # between connect and the end
         self._dropped = False
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What has to be told: see `policyd.policy.Policy`."""
+        return self._policy.needs
 
     @property
     def macros(self) -> dict[str, str]:
@@ -63,6 +84,7 @@ class Conversation:
         """A client has connected."""
         self.connection.client = client
         self._services.metrics.count("connections_total")
+        self._ask_ahead(Phase.CONNECT)
         reply = self._judge(Phase.CONNECT)
         self._open = reply.outcome in (Outcome.OK, Outcome.DROP)
         self._renew(self.tx.frame.captures)  # what the connect ACL has set for "the message" ends here
@@ -71,10 +93,11 @@ class Conversation:
     def helo(self, name: str) -> Reply:
         """HELO or EHLO. It ends a message that was under way; a name that is refused is forgotten, and ends nothing."""
         self.connection.helo = name
+        self._ask_ahead(Phase.HELO)
         reply = self._judge(Phase.HELO, name)
         if reply.outcome is Outcome.OK:
             self.connection.esmtp = True  # a milter is not told whether it was EHLO; nearly always it was
-            self.abort()
+            self._abandon()
         elif reply.outcome is not Outcome.DROP:
             self.connection.helo = ""
         return reply
@@ -106,6 +129,7 @@ class Conversation:
         self.tx.sender_parameters = parameters
         if "body" in self._policy.needs:
             self.tx.message.keep_body()
+        self._ask_ahead(Phase.MAIL)
         reply = self._judge(Phase.MAIL, path, parameters)
         if reply.outcome is Outcome.DISCARD:
             self.tx.discarded = True
@@ -147,6 +171,7 @@ class Conversation:
         self.tx.message.size += 2
         for look in self._watch.headers:
             look(self.tx)
+        self._ask_ahead(Phase.DATA, self._watch.questions)
 
     def body(self, chunk: bytes) -> None:
         """A part of the body."""
@@ -165,7 +190,8 @@ class Conversation:
         held = reply.outcome is Outcome.OK and tx.quarantine
         metrics = self._services.metrics
         metrics.count("messages_total", action="quarantine" if held else ACTIONS[reply.outcome])
-        metrics.observe("message_size_bytes", tx.message.size)
+        if self._watch.sized:
+            metrics.observe("message_size_bytes", tx.message.size)
         return reply
 
     def _message_verdict(self) -> Reply:
@@ -183,7 +209,7 @@ class Conversation:
     def edits(self) -> tuple[Edit, ...]:
         """The changes to make to the message, in order. Only for one that is accepted."""
         tx = self.tx
-        edits = header_edits(tx.message)
+        edits = header_edits(tx.message, self.connection.own_fields)
         edits += [DeleteRecipient(path) for path in tx.deleted_recipients]
         if tx.quarantine:
             edits.append(Quarantine(tx.quarantine))
@@ -191,76 +217,101 @@ class Conversation:
 
     def abort(self) -> None:
         """RSET, or the end of a message for any reason: what belonged to it is forgotten."""
+        self._abandon()
+
+    def _abandon(self) -> None:
         if self.tx.sender is not None and not self.tx.message.complete:
             self._services.metrics.count("messages_total", action="abort")
         self._renew()
 
     # -- judging
 
+    def _ask_ahead(self, phase: Phase, seen: tuple[Foresight, ...] = ()) -> None:
+        """Have DNS asked what this phase and later ones will want to know. A mistake in that costs nobody a verdict."""
+        for questions in (*seen, *self._policy.prefetch.get(phase, ())):
+            try:
+                self._services.prefetch(questions(self.tx))
+            except Exception as error:
+                report(self.tx.record, "prefetch", error)
+
     def _renew(self, captures: tuple[str, ...] = ()) -> None:
         """Nothing is left of the last message."""
         self.tx.message.close()
         self.tx = self._fresh(captures)
+        if self._witness:
+            self._witness.story.forget_message()
 
     def _fresh(self, captures: tuple[str, ...] = ()) -> Transaction:
         return Transaction(
             self._services,
             self._policy.settings,
             self.connection,
-            checks=replace(self.connection.checks),
+            checks=self.connection.checks.copy(),
+            message=Message(self._watch.counted),
             frame=Frame(captures=captures),
-            trace=self._trace or self.connection.trace,
+            trace=self._tell if self._trace or self._witness else self.connection.trace,
         )
+
+    def _tell(self, subject: Any, outcome: Any) -> None:
+        """A `policyd.language.frame.Trace` for all who want to know."""
+        if self._witness:
+            self._witness.story.tell(subject, outcome)
+        for trace in (self._trace, self.connection.trace):
+            if trace:
+                trace(subject, outcome)
 
     def _judge(self, phase: Phase, argument: str = "", parameters: tuple[str, ...] = ()) -> Reply:
         """Run the phase's ACL, if it has one, and put its verdict into words."""
-        tx = self.tx
-        start = time.monotonic()
-        tx.phase = phase
-        tx.deadline = start + self._policy.settings.phase_timeout
-        if phase is not Phase.NOTQUIT:
-            tx.command_path = argument
-            tx.command_argument = " ".join((argument, *parameters))
-            tx.command = _command(phase, tx.command_argument)
-            if phase not in (Phase.CONNECT, Phase.DKIM, Phase.DATA):
-                self.connection.commands.append(tx.command.partition(" ")[0])
-        tx.command_rates.clear()
-        tx.reject_targets = ("main", "reject")
-        tx.frame = Frame(captures=tx.frame.captures)
+        self._set_scene(phase, argument, parameters)
+        if phase not in self._policy.phases:
+            self._dropped = False
+            return Reply(Outcome.OK)
+        start, tx = time.monotonic(), self.tx
+        if self._witness:
+            self._witness.story.begin(phase, argument)
         tx.dry_run, quarantine = self._policy.settings.dry_run, tx.quarantine
-        reply = worded(tx, self._verdict(phase))
-        metrics, name = self._services.metrics, str(phase.name).lower()
+        verdict = self._verdict(phase)
+        reply = worded(tx, verdict)
+        if self._witness and reply.outcome in REFUSALS:
+            reply = self._witness.explained(tx, verdict, reply)
+        metrics, name = self._services.metrics, NAMES[phase]
         metrics.observe("phase_duration_seconds", time.monotonic() - start, phase=name)
         enforced = "false" if tx.dry_run else "true"
         metrics.count("decisions_total", phase=name, action=ACTIONS[reply.outcome], enforced=enforced)
         if tx.expired():
             metrics.count("deadline_exceeded_total", phase=name)
+        if self._policy.settings.event_action is not None:
+            words = (str(reply.code or ""), *reply.lines[:1])
+            tx.happened(DECISION, " ".join((name, reply.outcome.value, *filter(None, words))))
         if tx.dry_run:
             reply = rehearsed(tx, reply, quarantine)
         self._dropped = reply.outcome is Outcome.DROP
         return reply
 
+    def _set_scene(self, phase: Phase, argument: str, parameters: tuple[str, ...]) -> None:
+        """Have the transaction begin a phase."""
+        tx = self.tx
+        tx.phase = phase
+        tx.deadline = time.monotonic() + self._policy.settings.phase_timeout
+        if phase is not Phase.NOTQUIT:
+            tx.command_path = argument
+            tx.command_argument = " ".join((argument, *parameters))
+            tx.command = COMMANDS[phase] + tx.command_argument
+            if phase not in (Phase.CONNECT, Phase.DKIM, Phase.DATA):
+                self.connection.commands.append(tx.command.partition(" ")[0])
+        tx.command_rates.clear()
+        tx.reject_targets = ("main", "reject")
+        tx.frame = Frame(captures=tx.frame.captures)
+
     def _verdict(self, phase: Phase) -> Verdict:
-        run = self._policy.phases.get(phase)
-        if run is None:
-            return Verdict(Outcome.OK)
         try:
-            verdict = run(self.tx)
+            verdict = self._policy.phases[phase](self.tx)
         except ForcedFail:
             return Verdict(Outcome.OK)  # the option's expansion was forced to fail: as if it were unset
         except (ExpansionError, Defer) as error:
-            self.tx.complain(f"failed to find the {str(phase.name).lower()} ACL: {error}")
+            self.tx.complain(f"failed to find the {NAMES[phase]} ACL: {error}")
             return Verdict(Outcome.ERROR, log=str(error))
         if verdict.outcome is Outcome.DISCARD and not phase & CAN_DISCARD:
             self.tx.complain(f'"discard" verb not allowed in {phase.title} ACL')
             return Verdict(Outcome.ERROR, where=verdict.where)
         return verdict
-
-
-def _command(phase: Phase, argument: str) -> str:
-    """The SMTP command being judged: a milter is told its argument, so how it was written is a guess."""
-    if phase is Phase.CONNECT:
-        return ""
-    if phase is Phase.HELO:
-        return f"EHLO {argument}"
-    return COMMANDS.get(phase, str(phase.name)) + argument

@@ -18,7 +18,7 @@ class ChangeHeader:
 
 @dataclass(frozen=True, slots=True)
 class AddHeader:
-    """A new field. *index* counts all fields from the top, the MTA's own Received included; None appends."""
+    """A new field. *index* counts all fields from the top, those included that the MTA has put there; None appends."""
 
     name: str
     value: str
@@ -42,19 +42,19 @@ class Quarantine:
 Edit = ChangeHeader | AddHeader | DeleteRecipient | Quarantine
 
 
-def header_edits(message: Message) -> list[Edit]:
+def header_edits(message: Message, own_fields: int = 1) -> list[Edit]:
     """Deletions from the highest number down, then additions from the top down, so that no edit moves another's place.
 
-    The MTA has put a Received field of its own on top, which a milter never
-    sees: only what goes to the very start stands above it.
+    The MTA has put *own_fields* on top, its Received for one, which a milter
+    never sees: only what goes to the very start stands above them.
     """
     deletions: list[Edit] = [
         ChangeHeader(name, number) for name, number in sorted(message.removed, key=lambda place: -place[1])
     ]
     additions: list[Edit] = []
-    below = 0  # becomes 1 below the MTA's own Received
+    below = 0  # how many of them are passed
     for index, header in enumerate(message.headers):
-        below = below or (0 if header.added == "at_start" else 1)
+        below = below or (0 if header.added == "at_start" else own_fields)
         if header.added:
             place = None if header.added == "at_end" else index + below
             additions.append(AddHeader(header.name, header.value, place))

@@ -6,11 +6,14 @@ whose values come from closed sets or from the configuration, never from mail.
 
 from __future__ import annotations
 
+import math
 import os
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import product
+from threading import Lock
 from typing import Any, Protocol
 
 PREFIX = "policyd_"
@@ -79,6 +82,8 @@ DMARC_POLICIES = ("none", "quarantine", "reject")
 DNS_TYPES = ("A", "AAAA", "TXT", "MX", "PTR", "NS", "other")
 DNS_RESULTS = ("noerror", "nxdomain", "nodata", "servfail", "refused", "timeout", "bogus")
 
+SOURCES = ("milter", "proxy_v1", "proxy_v2", "xclient", "received")
+
 C, G, H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 
 CATALOGUE = (
@@ -98,19 +103,28 @@ CATALOGUE = (
     Family("connections", G, "Open connections from the MTA."),
     Family("connections_total", C, "Connections from the MTA."),
     Family("client_address_sources_total", C, "Connections, by where the client's address was learnt.",
-           {"source": ("milter",)}),
+           {"source": SOURCES}),
+    Family("gateway_connections", G, "Connections that the gateway has open."),
+    Family("gateway_connections_total", C,
+           "Connections to the gateway, by what became of them; failed: the MTA or the state could not be reached; "
+           "gone: the peer did not wait.", {"result": ("relayed", "refused", "limited", "failed", "gone")}),
+    Family("proxy_headers_total", C, "PROXY headers owed to the gateway by balancers; local: it tells of no client.",
+           {"version": ("v1", "v2", "none"), "result": ("accepted", "local", "malformed", "timeout", "missing")}),
     Family("messages_total", C, "Messages, by what became of them in the end.",
            {"action": ("accept", "reject", "defer", "discard", "quarantine", "abort")}),
-    Family("recipients_total", C, "Recipients, by what became of them at RCPT.",
+    Family("recipients_total", C, "Recipients, by what became of them at RCPT, where the policy looks at messages.",
            {"action": ("accept", "reject", "defer", "discard")}),
-    Family("decisions_total", C, "Answers given, by phase.",
+    Family("decisions_total", C, "Answers given by ACLs, by phase.",
            {"phase": PHASES, "action": ("accept", "reject", "defer", "discard"), "enforced": ENFORCED}),
-    Family("phase_duration_seconds", H, "Time to answer, by phase.", {"phase": PHASES}, SECONDS),
+    Family("phase_duration_seconds", H, "Time that ACLs took to answer, by phase.", {"phase": PHASES}, SECONDS),
     Family("check_duration_seconds", H, "Time one check took.", {"check": ()}, SECONDS),
     Family("errors_total", C, "Unexpected exceptions, and what the client was told instead of a verdict.",
            {"phase": PHASES, "outcome": ("fail_open", "fail_defer", "fail_reject")}),
+    Family("explanations_lost_total", C, "Refusals whose explanation could not be kept."),
+    Family("shadow_verdicts_total", C, "Answers of a shadow policy, compared with those that were given.",
+           {"phase": PHASES, "result": ("same", "different", "failed")}),
     Family("deadline_exceeded_total", C, "Phases that took longer than phase_timeout.", {"phase": PHASES}),
-    Family("message_size_bytes", H, "Size of messages, header and body.", {}, OCTETS),
+    Family("message_size_bytes", H, "Size of messages, header and body, where the policy looks at bodies.", {}, OCTETS),
     Family("spf_results_total", C, "SPF results.", {"identity": ("mfrom", "helo"), "result": SPF_RESULTS}),
     Family("spf_lookups", H, "Lookups one SPF check needed, of the ten allowed.", {}, TO_TEN),
     Family("dkim_results_total", C, "DKIM results of messages: the best of their signatures.",
@@ -123,6 +137,8 @@ CATALOGUE = (
     Family("dmarc_results_total", C, "DMARC results, the policy published, and what it asks for in this case.",
            {"result": DMARC_RESULTS, "policy": (*DMARC_POLICIES, "absent"),
             "disposition": (*DMARC_POLICIES, "defer")}),
+    Family("dmarc_overrides_total", C, "Deviations from what the author's domain asks for, by RFC 9990's reasons.",
+           {"reason": ("local_policy", "mailing_list", "trusted_forwarder", "policy_test_mode", "other")}),
     Family("dmarc_discovery_queries", H, "Names asked for DMARC records, for one message.",
            {"method": ("rfc9989", "rfc7489", "psl")}, TO_TEN),
     Family("dmarc_reports_total", C, "DMARC failure reports wanted, and what became of them.",
@@ -130,12 +146,22 @@ CATALOGUE = (
     Family("iprev_results_total", C, "Lookups of clients' names.",
            {"result": ("pass", "fail", "temperror", "permerror")}),
     Family("auth_results_headers_removed_total", C, "Forged header fields removed.",
-           {"header": ("authentication-results",)}),
+           {"header": ("authentication-results", "received-spf")}),
     Family("dns_queries_total", C, "Questions sent to DNS servers.", {"type": DNS_TYPES, "result": DNS_RESULTS}),
     Family("dns_query_duration_seconds", H, "Time until a DNS server's answer.", {}, SECONDS),
     Family("dns_cache_requests_total", C, "Questions put to the DNS cache.", {"result": ("hit", "miss", "stale")}),
+    Family("dns_prefetches_total", C,
+           "Questions asked before a check; used: a check wanted the answer; dropped: too many were on their way.",
+           {"result": ("asked", "used", "failed", "dropped")}),
     Family("dnsbl_lookups_total", C, "Questions to DNS lists; refused: the list does not serve this host.",
            {"list": (), "result": ("listed", "not_listed", "error", "refused")}),
+    Family("store_duration_seconds", H, "Time one operation of a shared store took.", {}, SECONDS),
+    Family("store_errors_total", C,
+           "Operations of a shared store that failed; refused: by the store; operation: this one only.",
+           {"reason": ("timeout", "connection", "refused", "operation")}),
+    Family("store_substitutions_total", C, "Operations done without the shared store, by store_error.",
+           {"answer": ("local", "defer", "accept")}),
+    Family("store_breakers_open", G, "Workers that do without the shared store for now."),
     Family("ratelimit_checks_total", C, "Rate limit checks.",
            {"limit": (), "result": ("under", "over", "store_error"), "enforced": ENFORCED}),
     Family("ratelimit_store_duration_seconds", H, "Time the store took for a rate limit check.", {}, SECONDS),
@@ -145,7 +171,7 @@ FAMILIES = {family.name: family for family in CATALOGUE}
 
 
 class PrometheusMetrics:
-    """Counts in a file of *directory* that the exporter reads: one per *process*, a name that a successor takes over.
+    """Counts in files of *directory* that the exporter reads: of one *process*, a name that a successor takes over.
 
     An unknown name or label is a mistake in the program: KeyError, ValueError.
     """
@@ -153,42 +179,99 @@ class PrometheusMetrics:
     def __init__(self, directory: str, process: str) -> None:
         self._directory = directory
         self._process = process
-        self._parents: dict[str, Any] = {}
-        self._children: dict[tuple[Any, ...], Any] = {}
+        self._lock = Lock()
+        self._files: dict[Kind, Any] = {}
+        self._cells: dict[tuple[Any, ...], Cell] = {}
+        self._histograms: dict[tuple[Any, ...], Buckets] = {}
 
     def open(self) -> None:
         """Open the files. Only after fork: they belong to one process.
 
         A predecessor's counts go on; its gauges are forgotten.
         """
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = self._directory  # read when the library is imported
-        from prometheus_client import multiprocess, values
+        from prometheus_client.mmap_dict import MmapedDict
+        from prometheus_client.multiprocess import mark_process_dead
 
-        multiprocess.mark_process_dead(self._process, self._directory)  # type: ignore[no-untyped-call]
-        values.ValueClass = values.MultiProcessValue(lambda: self._process)  # type: ignore[no-untyped-call]
+        mark_process_dead(self._process, self._directory)  # type: ignore[no-untyped-call]
+        for kind, name in FILES.items():
+            path = os.path.join(self._directory, f"{name}_{self._process}.db")
+            self._files[kind] = MmapedDict(path)  # type: ignore[no-untyped-call]
         for family in CATALOGUE:
-            if not family.supervised:
-                self._parents[family.name] = _instrument(family)
-                for labels in family.known:
-                    self._child(family.name, labels)
+            for labels in () if family.supervised else family.known:
+                self._series(family.name, labels)
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         """Add to a counter, or (any sign) to a gauge."""
         key = (name, *labels.items())
-        (self._children.get(key) or self._child(name, labels, key)).inc(amount)
+        if key not in self._cells:
+            self._series(name, labels)
+        cell = self._cells[key]
+        with self._lock:
+            cell.numbers[cell.place] += amount
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Put a value into a histogram."""
         key = (name, *labels.items())
-        (self._children.get(key) or self._child(name, labels, key)).observe(value)
+        if key not in self._histograms:
+            self._series(name, labels)
+        found = self._histograms[key]
+        bucket = found.cells[bisect_left(found.bounds, value)]
+        with self._lock:
+            bucket.numbers[bucket.place] += 1
+            found.sum.numbers[found.sum.place] += value
 
-    def _child(self, name: str, labels: dict[str, str], key: tuple[Any, ...] | None = None) -> Any:
-        """The series of one label set, remembered: looking it up in the library costs more than counting."""
+    def _series(self, name: str, labels: dict[str, str]) -> None:
+        """Find the cells of one label set, once: that costs more than counting."""
         check(name, labels)
-        parent = self._parents[name]
-        child = parent.labels(**labels) if labels else parent
-        self._children[key or (name, *labels.items())] = child
-        return child
+        family, key, full = FAMILIES[name], (name, *labels.items()), PREFIX + name
+        if family.supervised:
+            raise KeyError(name)
+        with self._lock:
+            if family.kind is Kind.COUNTER:
+                self._cells[key] = self._cell(family, full.removesuffix("_total"), full, labels)
+            elif family.kind is Kind.GAUGE:
+                self._cells[key] = self._cell(family, full, full, labels)
+            else:
+                limits = (*family.buckets, math.inf)
+                buckets = [self._cell(family, full, f"{full}_bucket", labels | {"le": bound(at)}) for at in limits]
+                self._histograms[key] = Buckets(limits, buckets, self._cell(family, full, f"{full}_sum", labels))
+
+    def _cell(self, family: Family, metric: str, sample: str, labels: dict[str, str]) -> Cell:
+        """Where one number is, in the library's format: a float in the octet order of the host, at a multiple of 8."""
+        from prometheus_client.mmap_dict import mmap_key
+
+        key = mmap_key(metric, sample, list(labels), list(labels.values()), family.help)
+        file = self._files[family.kind]
+        file.read_value(key)  # makes it
+        return Cell(memoryview(file._m).cast("d"), file._positions[key] // 8)
+
+
+FILES = {Kind.COUNTER: "counter", Kind.GAUGE: "gauge_livesum", Kind.HISTOGRAM: "histogram"}
+"""How the library calls the files: what its collector makes of several of them depends on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number in a file that is mapped into memory. Whoever changes it does so alone."""
+
+    numbers: memoryview[float]
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """A histogram: how many values each of *cells* has, up to its bound, and their sum."""
+
+    bounds: tuple[float, ...]
+    cells: list[Cell]
+    sum: Cell
+
+
+def bound(limit: float) -> str:
+    """A bucket's bound as the library writes it."""
+    from prometheus_client.utils import floatToGoString
+
+    return floatToGoString(limit)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def check(name: str, labels: Mapping[str, str]) -> None:
@@ -199,17 +282,3 @@ def check(name: str, labels: Mapping[str, str]) -> None:
     for label, value in labels.items():
         if family.labels[label] and value not in family.labels[label]:
             raise ValueError(f"{name}: {value!r} is no {label}")
-
-
-def _instrument(family: Family) -> Any:
-    """The library's object for *family*."""
-    from prometheus_client import Counter, Gauge, Histogram
-
-    arguments: dict[str, Any] = {"labelnames": tuple(family.labels), "registry": None}
-    match family.kind:
-        case Kind.COUNTER:
-            return Counter(PREFIX + family.name, family.help, **arguments)
-        case Kind.GAUGE:
-            return Gauge(PREFIX + family.name, family.help, multiprocess_mode="livesum", **arguments)
-        case Kind.HISTOGRAM:
-            return Histogram(PREFIX + family.name, family.help, buckets=family.buckets, **arguments)

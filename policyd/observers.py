@@ -7,21 +7,38 @@ word, and knows nothing of what it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
+from policyd.language.registry import COMPUTED
 from policyd.policy import Phase
+from policyd.resolver import Question
 from policyd.transaction import Transaction
 
 Rounds = Callable[[Transaction], Iterator[None]]
 
+BODY = frozenset({"body", "dkim", "arc", "size", COMPUTED})
+"""The needs of policies that have to be told the body."""
+LINES = frozenset({"lines", COMPUTED})
+"""Of those for which its lines are counted."""
+
+
+def _none(_: Transaction) -> tuple[Question, ...]:
+    """No questions."""
+    return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """*headers* is called when the header is complete, *body* with each part of the body."""
+    """*headers* is called when the header is complete, *body* with each part of the body.
+
+    *questions*: what will be asked of DNS, as *headers* has found.
+    """
 
     headers: Callable[[Transaction], None]
     body: Callable[[Transaction, bytes], None]
+    questions: Callable[[Transaction], Iterable[Question]] = _none
 
 
 _OBSERVERS: dict[str, Observer] = {}
@@ -35,17 +52,28 @@ def observe(need: str, observer: Observer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What one policy has to have called; what several needs share is called once."""
+    """What one policy has to have called; what several needs share is called once.
+
+    *sized*: whether the whole message is told, so that its size is known;
+    *counted*: whether somebody wants to know its lines.
+    """
 
     headers: tuple[Callable[[Transaction], None], ...] = ()
     body: tuple[Callable[[Transaction, bytes], None], ...] = ()
+    questions: tuple[Callable[[Transaction], Iterable[Question]], ...] = ()
+    sized: bool = False
+    counted: bool = False
 
     @classmethod
-    def of(cls, needs: Collection[str]) -> Watch:
+    @lru_cache(maxsize=16)
+    def of(cls, needs: frozenset[str]) -> Watch:
         """What these needs come to."""
         found = [observer for need, observer in _OBSERVERS.items() if need in needs]
         headers = dict.fromkeys(observer.headers for observer in found)
-        return cls(tuple(headers), tuple(dict.fromkeys(observer.body for observer in found)))
+        questions = tuple(observer.questions for observer in found if observer.questions is not _none)
+        bodies = dict.fromkeys(observer.body for observer in found)
+        sized, counted = (not those.isdisjoint(needs) for those in (BODY, LINES))
+        return cls(tuple(headers), tuple(bodies), questions, sized, counted)
 
 
 def repeat(phase: Phase, rounds: Rounds) -> None:

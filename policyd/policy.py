@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from policyd.errors import Problem
     from policyd.language.frame import Context
-    from policyd.language.verdict import Acl, Verdict
+    from policyd.language.verdict import Acl, Foresight, Verdict
     from policyd.settings import Settings
 
 
 class Phase(Flag):
     """The moments of an SMTP session at which an ACL runs. The name is that of the ``acl_smtp_…`` option."""
+
+    __hash__ = object.__hash__  # there is one of each; an enumeration's own would hash its name every time
 
     CONNECT = auto()
     HELO = auto()
@@ -66,8 +68,10 @@ class Policy:
     ACL, for listings. *snapshot* is the text it was compiled from: a worker
     compiles the very same text after a reload. *expansion* compiles a text of
     somebody else's as if it stood at the end of the configuration, macros
-    replaced; it raises `PolicyError`. *needs*: what is only kept of a message
-    for a policy that looks at it (``body``).
+    replaced; it raises `PolicyError`. *needs*: what has to be told, kept or done for its
+    words (``body``, ``dkim``, ``{auth_author}`` …), and the names of the phases
+    whose ACLs can do more than accept. *prefetch*: at the beginning of a
+    phase, what will be asked of DNS (a `policyd.resolver.Question` each).
     """
 
     settings: Settings
@@ -77,3 +81,4 @@ class Policy:
     snapshot: Snapshot
     expansion: Callable[[str], Callable[[Context], str]]
     needs: frozenset[str] = frozenset()
+    prefetch: Mapping[Flag, tuple[Foresight, ...]] = field(default_factory=dict)

@@ -24,7 +24,8 @@ class Reply:
     """What the client is told. *code* is 0 where the MTA speaks for itself; *lines* may then be a policy's own text.
 
     *enhanced* (RFC 3463) is empty when the policy gave none. *where* is the
-    statement that decided; None when no ACL ran.
+    statement that decided; None when no ACL ran. *explanation* names the one
+    that is kept (`policyd.explanations`).
     """
 
     outcome: Outcome
@@ -32,6 +33,7 @@ class Reply:
     enhanced: str = ""
     lines: tuple[str, ...] = ()
     where: Where | None = None
+    explanation: str = ""
 
 
 def worded(tx: Transaction, verdict: Verdict) -> Reply:
@@ -118,3 +120,10 @@ def rehearsed(tx: Transaction, reply: Reply, quarantine: str) -> Reply:
         tx.log(f"{REHEARSED}{host_text(tx)} would be held: {tx.quarantine}")
         tx.quarantine = quarantine
     return reply if reply.outcome is Outcome.OK else Reply(Outcome.OK, where=reply.where)
+
+
+def rendered(reply: Reply) -> list[str]:
+    """The lines of a reply as SMTP has them; none where the policy has nothing to say."""
+    prefix = f"{reply.enhanced} " if reply.enhanced else ""
+    last = len(reply.lines) - 1
+    return [f"{reply.code}{' ' if n == last else '-'}{prefix}{line}" for n, line in enumerate(reply.lines)]

@@ -40,6 +40,10 @@ class Kind(Enum):
     KEY_SIZES = "list of TYPE=BITS"
     EXPANDED = "string, expanded when it is used"  # a function of the transaction
     DOMAINS = "list of domains"  # a Matcher
+    HOSTS = "list of hosts"  # a Matcher
+    TELLING = "none, xclient or proxy"
+    STORE = "URL of a Redis"
+    STORE_ERROR = "local, defer or accept"
     ACL = "ACL"  # its name, an ACL itself, or a string that expands to one of them; kept as a Source
 
 
@@ -70,6 +74,9 @@ class Settings:
     )
 
     # -- how ACLs behave
+    event_action: Callable[[Any], str] | None = option(
+        Kind.EXPANDED, None, "what is expanded, for its side effects, when something happens: see $event_name"
+    )
     dry_run: bool = option(
         Kind.BOOLEAN,
         False,
@@ -113,17 +120,106 @@ class Settings:
     milter_socket_group: str = option(Kind.STRING, "", "the group of a unix socket; empty: the daemon's own")
     workers: int = option(Kind.INTEGER, 0, "worker processes; 0: as many as cores", limits=(0, 1024))
     metrics_address: str = option(Kind.ENDPOINT, "127.0.0.1:9810", "where Prometheus finds /metrics; empty: nowhere")
+    record_sessions: str = option(
+        Kind.PATH, "", "the file to which sessions are written, messages included, for policyd replay; empty: none"
+    )
+    record_message_size: int = option(
+        Kind.INTEGER, 100 << 10, "how many octets of a message are written there", limits=(0, 1 << 30)
+    )
+    record_file_size: int = option(Kind.INTEGER, 100 << 20, "at how many octets that file is full", limits=(0, 1 << 40))
+    explain_keep: float = option(
+        Kind.TIME, 7 * 86400.0, "how long it is kept why a command was refused, for policyd explain; 0s: not at all"
+    )
+    explain_size: int = option(
+        Kind.INTEGER, 64 << 20, "how many octets that may take; the oldest go first", limits=(1 << 20, 1 << 40)
+    )
+    explain_in_replies: bool = option(
+        Kind.BOOLEAN, False, "whether the text of a refusal ends with the name of its explanation"
+    )
     phase_timeout: float = option(
         Kind.TIME, 25.0, "how long one phase may take; Postfix gives up after 30s (milter_command_timeout)"
+    )
+
+    # -- rates and other state: of this host, or of many
+    store: str = option(
+        Kind.STORE,
+        "",
+        "the Redis or Valkey that several hosts share: redis://, rediss:// (TLS), unix://, redis+sentinel:// or "
+        "redis+cluster://; where unset, an LMDB database under state_directory",
+    )
+    store_error: str = option(
+        Kind.STORE_ERROR,
+        "local",
+        "what happens while the store does not work: local counts on this host alone; defer defers what needs it; "
+        "accept lets mail pass",
+    )
+    store_nodes: int = option(
+        Kind.INTEGER, 1, "how many hosts share the store: local allows each its part of a limit", limits=(1, 10_000)
+    )
+    store_timeout: float = option(Kind.TIME, 1.0, "for one operation of a Redis, connecting included")
+    store_tls_verify_certificates: str = option(
+        Kind.PATH, "", "the authorities that certify a Redis with TLS; where unset, the system's"
+    )
+    store_tls_certificate: str = option(
+        Kind.PATH, "", "a file with our own certificate and key, for a Redis that wants one"
+    )
+
+    # -- balancers in front
+    hosts_proxy: Matcher | None = option(
+        Kind.HOSTS, None, "the balancers: who has to begin with a PROXY header; a list of addresses and networks"
+    )
+    proxy_protocol_timeout: float = option(Kind.TIME, 3.0, "how long the gateway waits for the whole PROXY header")
+    gateway_listen: str = option(
+        Kind.ENDPOINT, "", "where the gateway listens for balancers; [::]:25 is every address; empty: there is none"
+    )
+    gateway_mta: str = option(Kind.ENDPOINT, "127.0.0.1:10025", "where the MTA behind the gateway listens")
+    gateway_source: tuple[str, ...] = option(
+        Kind.ADDRESSES,
+        (),
+        "the addresses from which gateways connect to the MTA, and nobody else does; where unset, and there is a "
+        "gateway, 127.0.0.2",
+    )
+    gateway_tell: str = option(
+        Kind.TELLING, "none", "how the MTA, too, learns of the client: none, xclient (Postfix) or proxy (version 2)"
+    )
+    gateway_connections: int = option(
+        Kind.INTEGER, 1000, "how many connections the gateway has open at once", limits=(1, 100_000)
+    )
+    gateway_connections_per_client: int = option(
+        Kind.INTEGER, 50, "how many of them one client has, balancers excepted; 0: all", limits=(0, 100_000)
+    )
+    gateway_idle_timeout: float = option(
+        Kind.TIME, 900.0, "after how long without an octet in either direction the gateway ends a connection"
     )
 
     # -- DNS
     dns_servers: tuple[str, ...] = option(Kind.ADDRESSES, (), "the name servers; empty: those of /etc/resolv.conf")
     dns_port: int = option(Kind.INTEGER, 53, "their port", limits=(1, 65535))
     dns_timeout: float = option(Kind.TIME, 5.0, "for one question, all servers and retries")
-    dns_cache_size: int = option(Kind.INTEGER, 20000, "how many answers are kept; 0: none", limits=(0, 2**31 - 1))
+    dns_cache_size: int = option(
+        Kind.INTEGER, 20000, "how many answers each worker keeps; 0: none", limits=(0, 2**31 - 1)
+    )
+    dns_shared_cache: bool = option(
+        Kind.BOOLEAN, False, "whether answers are kept in the store as well, for other workers and hosts"
+    )
+    dns_prefetch: int = option(
+        Kind.INTEGER,
+        32,
+        "how many questions one worker may have on their way that no check has come to yet; 0: each is asked when a "
+        "check needs it",
+        limits=(0, 1024),
+    )
+    dns_serve_stale: float = option(
+        Kind.TIME, 0.0, "how long an answer may be used beyond its TTL while no name server answers; 0s: not at all"
+    )
     spf_guess: str = option(
         Kind.STRING, "v=spf1 a/24 mx/24 ptr ?all", "the record by which spf_guess judges a domain that has none"
+    )
+    spf_smtp_comment_template: Callable[[Any], str] | None = option(
+        Kind.EXPANDED,
+        None,
+        "$spf_smtp_comment after fail, where the domain does not explain itself: a text with the macros of SPF; where "
+        "unset, a sentence of policyd's",
     )
     spf_timeout: float = option(Kind.TIME, 20.0, "for one SPF check, all its questions")
 

@@ -10,6 +10,7 @@ from functools import wraps
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol, TypeVar, overload
 
+from policyd.events import Event, Watched, fire
 from policyd.files import Files
 from policyd.language.frame import Frame, Trace
 from policyd.language.patterns import compiled
@@ -20,7 +21,7 @@ from policyd.metrics import Metrics
 from policyd.outbox import NoOutbox, Outbox
 from policyd.policy import AFTER_MAIL, Phase
 from policyd.pools import Pools
-from policyd.resolver import Resolver
+from policyd.resolver import Prefetch, Resolver, no_prefetch
 from policyd.settings import Settings
 from policyd.stores import Store
 
@@ -46,8 +47,23 @@ class Services:
     files: Files = field(default_factory=Files)
     pools: Pools = field(default_factory=Pools)
     outbox: Outbox = field(default_factory=NoOutbox)
+    prefetch: Prefetch = no_prefetch
     clock: Callable[[], float] = time.time  # seconds since 1970
     sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The balancer in front of a client. No addresses: its header was wrong or missing, or told none.
+
+    *local*: the balancer's own end of its connection to this host; *external*:
+    the address that the client connected to.
+    """
+
+    local_address: str = ""
+    local_port: int = 0
+    external_address: str = ""
+    external_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,8 @@ class Client:
     name: str = ""  # the MTA's idea of the host name; empty when it has none
     local_address: str = ""
     local_port: int = 0
+    proxy: Proxy | None = None  # None: it came without a balancer
+    source: str = "milter"  # who told its address: one of `policyd.metrics.SOURCES`
 
 
 @dataclass(slots=True)
@@ -68,6 +86,10 @@ class Checks:
     dkim: bool = True
     dmarc: bool = True
     forensic: bool = False  # whether DMARC failures are reported to the domain, one by one
+
+    def copy(self) -> Checks:
+        """The same, to be changed apart."""
+        return Checks(self.dkim, self.dmarc, self.forensic)
 
 
 @dataclass(slots=True)
@@ -79,6 +101,7 @@ class Connection:
     esmtp: bool = False  # from EHLO on
     multiline: bool = True  # control = no_multiline_responses turns it off
     macros: dict[str, str] = field(default_factory=dict)  # what the MTA told, by its name without braces
+    own_fields: int = 1  # of every message: the MTA has put them on top, and tells nobody
     variables: dict[str, str] = field(default_factory=dict)  # $acl_c…
     facts: dict[str, Any] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)  # per_conn limits already counted
@@ -129,11 +152,18 @@ class Transaction:
     checks: Checks = field(default_factory=Checks)
     frame: Frame = field(default_factory=Frame)
     trace: Trace | None = None
+    event: Event | None = None  # the one that event_action is told of now
 
     @property
     def resolver(self) -> Resolver:
         """DNS, giving up at this phase's deadline."""
-        return self.services.resolver.until(self.deadline)
+        resolver = self.services.resolver.until(self.deadline)
+        return resolver if self.settings.event_action is None else Watched(resolver, self)
+
+    @property
+    def store(self) -> Store:
+        """Shared state, giving up at this phase's deadline."""
+        return self.services.store.until(self.deadline)
 
     def variables(self, name: str) -> MutableMapping[str, str]:
         """The scope of ``acl_c…`` or ``acl_m…`` variable *name*."""
@@ -155,7 +185,7 @@ class Transaction:
 
     def note(self, text: str) -> None:
         """A line for the main log about what the client does, which does not end in a refusal."""
-        self.log(f"{host_text(self)} Warning: {text}")
+        self.log(f"{host_text(self)}{remarks(self)} Warning: {text}")
 
     def complain(self, text: str) -> None:
         """A line about the policy itself, for the main and the panic log."""
@@ -209,6 +239,10 @@ class Transaction:
         """The text of a file that the policy names. Raises `Defer`."""
         return self.services.files.read(path)
 
+    def happened(self, name: str, data: str) -> None:
+        """Tell the policy's ``event_action``."""
+        fire(self, name, data)
+
     def expired(self) -> bool:
         """Whether this phase's time is over."""
         return time.monotonic() >= self.deadline
@@ -227,6 +261,11 @@ def full_host(tx: Transaction) -> str:
 def host_text(tx: Transaction) -> str:
     """``H=`` and the client."""
     return f"H={full_host(tx)}"
+
+
+def remarks(tx: Transaction) -> str:
+    """What the conditions of this statement have to say, each with a blank in front."""
+    return "".join(f" {remark}" for remark in tx.frame.remarks)
 
 
 @overload

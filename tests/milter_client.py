@@ -10,7 +10,10 @@ from typing import BinaryIO
 ACTIONS = 0x1FF  # add, change and delete headers and recipients, quarantine, … as Postfix offers them
 STEPS = 0x1FFFFF  # every step and every "no reply", as Postfix offers them
 EDITS = "hi+-2bmqep"  # answers that change the message; another answer follows
-SILENT = {"L": 0x80, "N": 0x40000, "B": 0x80000}  # the "no reply" bit of each command that may have one
+SILENT = {"C": 0x1000, "H": 0x2000, "M": 0x4000, "R": 0x8000, "T": 0x10000, "L": 0x80, "N": 0x40000, "B": 0x80000}
+"""The "no reply" bit of each command that may have one."""
+UNTOLD = {"H": 0x2, "M": 0x4, "R": 0x8, "T": 0x200, "L": 0x20, "N": 0x40, "B": 0x10}
+"""The bit of each command that the milter need not be told."""
 
 
 @dataclass(slots=True)
@@ -55,8 +58,11 @@ class MilterClient:
 
     def ask(self, command: str, data: bytes = b"") -> str:
         """The final answer: ``continue``, ``discard`` …, or the reply line(s). Edits gather in *edits*."""
+        steps = struct.unpack("!I", self.wanted[8:12])[0]
+        if steps & UNTOLD.get(command, 0):
+            return "continue"
         self.send(command, data)
-        if struct.unpack("!I", self.wanted[8:12])[0] & SILENT.get(command, 0):
+        if steps & SILENT.get(command, 0):
             return "continue"
         while (answer := self.receive())[0] in EDITS:
             self.edits.append(answer)

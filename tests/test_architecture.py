@@ -28,18 +28,24 @@ MAY_IMPORT = {  # unit: the units whose names it may use; every unit may use its
     "checks": "durations errors mail resolver stores",
     "outbox": "errors journal",
     "pools": "errors",
-    "transaction": "edits errors files language mail metrics outbox policy pools resolver settings stores",
-    "observers": "policy resolver transaction",
+    "events": "errors language resolver transaction",
+    "transaction": "edits errors events files language mail metrics outbox policy pools resolver settings stores",
+    "observers": "language policy resolver transaction",
     "lookups": "checks durations errors files language links mail pools resolver stores transaction",
-    "words": "checks durations edits errors language lookups mail observers outbox policy resolver settings"
+    "words": "checks durations edits errors events language lookups mail observers outbox policy resolver settings"
     " stores transaction",
     "loglines": "errors language policy transaction",
     "replies": "errors language loglines mail policy transaction",
-    "conversation": "edits errors journal language loglines mail observers policy replies settings transaction",
+    "conversation": "edits errors events explanations journal language loglines mail observers policy replies settings"
+    " transaction",
     "config": "durations errors language links policy settings",
-    "server": "config conversation edits errors journal language mail metrics outbox policy replies resolver"
-    " settings stores transaction words",
+    "gateway": "conversation errors journal language mail metrics policy replies settings stores transaction",
+    "server": "config conversation edits errors explanations gateway journal language mail metrics observers"
+    " outbox policy replies resolver settings stores transaction trials words",
+    "trials": "config conversation errors files journal metrics observers outbox policy replies resolver settings stores"
+    " transaction",
     "doctor": "durations server settings",
+    "explanations": "errors language loglines mail policy replies resolver settings stores transaction",
     "cli": "*",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
-from parts.exchange import World, exchange, load
+from parts.exchange import Counts, World, exchange, load
 
 from policyd.conversation import Conversation
 from policyd.edits import AddHeader, ChangeHeader, DeleteRecipient, Quarantine
@@ -491,13 +491,25 @@ def test_notquit_cannot_be_refused():
 
 
 def test_decisions_are_counted():
-    session = exchange(acls(mail="deny", rcpt="accept"), "EHLO h", "MAIL FROM:<a@x>", "QUIT")
+    """Of phases that have an ACL: HELO and QUIT have none here."""
+    session = exchange(acls(connect="accept", mail="deny", rcpt="accept"), "EHLO h", "MAIL FROM:<a@x>", "QUIT")
     assert [event for event in session.world.counts.events if event[0] == "decisions_total"] == [
         ("decisions_total", "connect", "accept", "true"),
-        ("decisions_total", "helo", "accept", "true"),
         ("decisions_total", "mail", "reject", "true"),
-        ("decisions_total", "quit", "accept", "true"),
     ]
+
+
+def test_sizes_are_observed_where_bodies_are_told(monkeypatch):
+    seen = []
+    monkeypatch.setattr(Counts, "observe", lambda _, name, value, **labels: seen.append((name, value)))
+    exchange(acls(rcpt="accept condition = yes"), *ALL)
+    exchange(acls(data="accept condition = ${if >{$message_size}{1}}"), *ALL)
+    assert [value for name, value in seen if name == "message_size_bytes"] == [len("Subject: hi\r\n\r\nbody\r\n")]
+
+
+def test_lines_are_counted_for_who_asks():
+    session = exchange(acls(data="accept logwrite = $body_linecount $message_linecount $message_body_size"), *ALL)
+    assert session.log == ["1 3 5"]
 
 
 def test_captures_last_until_the_next_match():

@@ -122,6 +122,26 @@ def test_known_series_begin_at_zero(tmp_path):
     ]
 
 
+def test_threads_count_exactly(tmp_path):
+    program = """
+        from threading import Thread
+        sys.setswitchinterval(1e-6)
+        def work():
+            for _ in range(5000):
+                metrics.count("connections_total")
+                metrics.observe("spf_lookups", 2)
+        threads = [Thread(target=work) for _ in range(4)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print(*lines("connections_total"), *lines("spf_lookups_sum"), *lines("spf_lookups_count"), sep="\\n")
+    """
+    assert run(tmp_path, program).splitlines() == [
+        "policyd_connections_total 20000.0",
+        "policyd_spf_lookups_sum 40000.0",
+        "policyd_spf_lookups_count 20000.0",
+    ]
+
+
 def test_counters_gauges_and_histograms(tmp_path):
     program = """
         metrics.count("messages_total", action="defer")
@@ -132,8 +152,8 @@ def test_counters_gauges_and_histograms(tmp_path):
         metrics.observe("check_duration_seconds", 0.02, check="spf")
         print(*lines('messages_total{action="defer"'), *lines("ratelimit_checks"), sep="\\n")
         print(*lines("check_duration_seconds_bucket")[3:6], *lines("check_duration_seconds_sum"), sep="\\n")
-        (gauges,) = MultiProcessCollector.merge([f"{directory}/gauge_livesum_worker-0.db"])
-        print(gauges.samples[0].value)
+        gauges = MultiProcessCollector.merge([f"{directory}/gauge_livesum_worker-0.db"])
+        print(*[gauge.samples[0].value for gauge in gauges if gauge.name == "policyd_connections"])
     """
     assert run(tmp_path, program).splitlines() == [
         'policyd_messages_total{action="defer"} 3.0',

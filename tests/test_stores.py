@@ -15,10 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lmdb.verify import verify
+from parts.redis_server import RedisServer
 
 from policyd.errors import Defer
+from policyd.links.places import place
 from policyd.stores import LmdbStore, MemoryStore
-from policyd.stores.soundness import DAMAGED, DATA, MARK
+from policyd.stores.redis import RedisStore
+from policyd.stores.soundness import DAMAGED, DATA, MARK, RESERVE
 
 
 class Clock:
@@ -48,21 +51,45 @@ def lmdb_store(tmp_path, clock, complaints):
     store.close()
 
 
-@pytest.fixture(params=["memory", "lmdb"])
+@pytest.fixture(scope="module")
+def redis_server():
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_store(redis_server, clock):
+    redis_server.ask("FLUSHALL")
+    store = RedisStore(place(f"redis://127.0.0.1:{redis_server.port}"), clock=clock)
+    yield store
+    store.close()
+
+
+def chosen(request, clock):
+    return MemoryStore(clock) if request.param == "memory" else request.getfixturevalue(f"{request.param}_store")
+
+
+@pytest.fixture(params=["memory", "lmdb", "redis"])
 def store(request, clock):
-    return MemoryStore(clock) if request.param == "memory" else request.getfixturevalue("lmdb_store")
+    return chosen(request, clock)
+
+
+@pytest.fixture(params=["memory", "lmdb"])
+def clocked(request, clock):
+    """A store in which values expire by the test's clock; Redis has its own."""
+    return chosen(request, clock)
 
 
 def put(store, key, value, ttl=60.0):
-    store.update(key, lambda _: (value, None), ttl)
+    store.put(key, value, ttl)
 
 
-def increment(stored):
+def increment(stored, now):
     number = struct.unpack("<q", stored)[0] + 1 if stored else 1
     return struct.pack("<q", number), number
 
 
-def nothing(stored):
+def nothing(stored, now):
     return None, stored
 
 
@@ -70,7 +97,7 @@ PROGRAM = """
 import os, struct, sys, threading, time
 from policyd.stores import LmdbStore
 
-def increment(stored):
+def increment(stored, now):
     number = struct.unpack("<q", stored)[0] + 1 if stored else 1
     return struct.pack("<q", number), number
 
@@ -114,24 +141,91 @@ def test_a_step_may_leave_things_alone(store):
 def test_a_step_that_raises_changes_nothing(store):
     put(store, b"a", b"1")
     with pytest.raises(ZeroDivisionError):
-        store.update(b"a", lambda _: (b"2", 1 / 0), 60)
+        store.update(b"a", lambda stored, now: (b"2", 1 / 0), 60)
     put(store, b"b", b"2")
     assert store.get(b"a") == b"1"
 
 
 @pytest.mark.parametrize("later, found", [(0, b"1"), (59.9, b"1"), (60, None), (1e9, None), (-1e3, b"1")])
-def test_values_expire(store, clock, later, found):
-    put(store, b"a", b"1", ttl=60)
+def test_values_expire(clocked, clock, later, found):
+    put(clocked, b"a", b"1", ttl=60)
     clock.now += later
-    assert store.get(b"a") == found
-    assert store.update(b"a", nothing, 60) == found
+    assert clocked.get(b"a") == found
+    assert clocked.update(b"a", nothing, 60) == found
 
 
-def test_an_update_prolongs_life(store, clock):
+def test_an_update_prolongs_life(clocked, clock):
     for _ in range(5):
-        store.update(b"n", increment, 60)
+        clocked.update(b"n", increment, 60)
         clock.now += 50
-    assert store.update(b"n", increment, 60) == 6
+    assert clocked.update(b"n", increment, 60) == 6
+
+
+def test_a_step_is_told_the_time_of_the_store(store, clock):
+    clock.now = 12.5
+    assert store.update(b"a", lambda stored, now: (b"1", now), 60) == 12.5
+    clock.now = 13.5
+    assert store.read(b"a", lambda stored, now: (b"2", (stored, now))) == (b"1", 13.5)
+    assert store.get(b"a") == b"1"
+
+
+def test_what_is_deleted_is_gone(store):
+    put(store, b"a", b"1")
+    put(store, b"b", b"2")
+    store.delete(b"a")
+    store.delete(b"nothing")
+    assert (store.get(b"a"), store.get(b"b")) == (None, b"2")
+
+
+def test_a_put_replaces_value_and_lifetime(clocked, clock):
+    put(clocked, b"a", b"1", ttl=1000)
+    put(clocked, b"a", b"2", ttl=10)
+    assert clocked.get(b"a") == b"2"
+    clock.now += 10
+    assert clocked.get(b"a") is None
+
+
+def test_values_expire_in_redis(redis_store):
+    put(redis_store, b"a", b"1", ttl=0.05)
+    redis_store.update(b"b", increment, 0.05)
+    assert redis_store.get(b"a") == b"1"
+    time.sleep(0.06)
+    assert (redis_store.get(b"a"), redis_store.update(b"b", increment, 1e18)) == (None, 1)
+
+
+def test_scanning(store):
+    put(store, b"a/old", b"0", ttl=0)
+    wanted = {b"a/%d" % number: b"%d" % number for number in range(1000)} | {b"a/" + b"x" * 509: b"", b"a/*[": b"y"}
+    for key, value in wanted.items():
+        put(store, key, value)
+    for key in (b"a", b"b/1", b"A/1", b"\0", b"\xff"):
+        put(store, key, b"other")
+    found = list(store.scan(b"a/"))
+    assert (len(found), dict(found)) == (1002, wanted)
+    assert dict(store.scan(b"a/*[")) == {b"a/*[": b"y"}
+    assert list(store.scan(b"c")) == []
+    assert len(list(store.scan(b""))) == 1007
+
+
+def test_scanning_while_things_change(store):
+    for number in range(600):
+        put(store, b"%03d" % number, b"")
+    seen = []
+    for key, _ in store.scan(b""):
+        seen.append(key)
+        store.delete(key)
+        put(store, b"new", b"")
+    assert set(seen) - {b"new"} == {b"%03d" % number for number in range(600)}
+
+
+@pytest.mark.parametrize("length", [512, 100_000])
+def test_a_key_that_is_too_long_keeps_its_beginning(store, length):
+    put(store, b"ratelimit/" + b"k" * length, b"1")
+    ((key, value),) = store.scan(b"ratelimit/kkk")
+    assert (len(key), value) == (511, b"1")
+    assert store.get(key) == b"1"
+    store.delete(b"ratelimit/" + b"k" * length)
+    assert store.get(key) is None
 
 
 @pytest.mark.parametrize("key", [b"", b"\0", b"k" * 511, b"k" * 512, b"k" * 100_000], ids=len)
@@ -157,7 +251,7 @@ def test_both_stores_are_a_dictionary_with_an_expiry(tmp_path_factory, events):
         expires, value = model.get(key, (0, None))
         expected = value if expires > clock.now else None
         written = b"%d" % number
-        assert [s.update(key, lambda old, new=written: (new, old), ttl) for s in stores] == [expected, expected]
+        assert [s.update(key, lambda old, now, new=written: (new, old), ttl) for s in stores] == [expected, expected]
         model[key] = clock.now + ttl, written
     stores[1].close()
 
@@ -200,22 +294,54 @@ def test_nothing_that_is_valid_is_swept(lmdb_store, clock):
     assert [lmdb_store.get(b"%d" % number) is not None for number in range(1000)] == [False, True] * 500
 
 
-@pytest.mark.parametrize("value", [b"x" * 24, b"x" * 3000], ids=["small", "large"])
-def test_a_full_store_says_so_and_recovers(lmdb_store, clock, value):
-    def fill():
-        for number in range(1_000_000):
-            put(lmdb_store, b"%d" % number, value)
+@pytest.mark.parametrize("value", [b"x" * 24, b"x" * 3000, b"x" * 100_000], ids=["small", "large", "huge"])
+def test_a_full_store_makes_room(directory, lmdb_store, clock, complaints, value):
+    number = 2 * (1 << 20) // (len(value) + 60)  # far more than fit
+    for each in range(number):
+        key = b"%d" % (each * 7919 % number)
+        put(lmdb_store, key, value)
+        assert lmdb_store.get(key) == value
+    assert entries(lmdb_store) * (len(value) + 60) > 0.25 * (1 << 20)
+    assert (directory / DATA).stat().st_size <= (1 << 20) * 17 // 16 + RESERVE
+    assert complaints == [f"{directory}: full: 1 MiB; what would expire first makes room"]
 
-    put(lmdb_store, b"mine", value)
-    with pytest.raises(Defer, match="store: full: 1 MiB of records that are still valid"):
-        fill()
-    full = entries(lmdb_store)
-    put(lmdb_store, b"mine", value)  # what is known is counted on
+
+def test_what_would_expire_first_makes_room(lmdb_store):
+    kept = [b"kept %d" % number for number in range(500)]
+    for key in kept:
+        put(lmdb_store, key, b"x" * 24, ttl=1e6)
+    for number in range(30_000):
+        put(lmdb_store, b"%d" % number, b"x" * 24, ttl=1e3)
+        if number % 50 == 0:
+            put(lmdb_store, b"l%d" % number, b"x" * 24, ttl=1e6)
+    assert sum(lmdb_store.get(key) is not None for key in kept) >= 495
+
+
+def test_what_has_expired_makes_room_before_anything_valid(lmdb_store, clock, complaints):
+    for number in range(5000):
+        put(lmdb_store, b"%d" % number, b"x" * 24)
     clock.now += 60
-    put(lmdb_store, b"late", value)  # the others make room for what is new
-    with pytest.raises(Defer):
-        fill()
-    assert entries(lmdb_store) > full * 0.9
+    lmdb_store._hand = b"l"  # so that sweeping has not come to them
+    put(lmdb_store, b"mine", b"x" * 24)
+    for number in range(15_000):
+        put(lmdb_store, b"%d" % (number % 4000), b"y" * 24, ttl=1e6)
+    assert lmdb_store.get(b"mine") == b"x" * 24
+    assert complaints == []
+
+
+def test_a_record_that_cannot_fit_is_refused(lmdb_store):
+    put(lmdb_store, b"small", b"x")
+    with pytest.raises(Defer, match="store: full: a record does not fit into 1 MiB"):
+        put(lmdb_store, b"large", b"x" * (3 << 20))
+    put(lmdb_store, b"small", b"y")
+    assert lmdb_store.get(b"small") == b"y"
+
+
+def test_it_is_told_once_an_hour(lmdb_store, clock, complaints):
+    for number in range(20_000):
+        put(lmdb_store, b"%d" % number, b"x" * 24, ttl=1e6)
+        clock.now += 1
+    assert 3 <= len(complaints) <= 5
 
 
 # -- LMDB: several processes
@@ -285,6 +411,35 @@ def test_killed_in_the_middle_of_updates(directory, lmdb_store, complaints):
         before, count = count, lmdb_store.update(b"n", increment, 60)
         assert count > before + 1
     assert (verify(directory / DATA), complaints) == ([], [])
+
+
+def test_killed_while_it_makes_room(directory, complaints):
+    """Every record is as it was written, whenever the process that wrote it died, and there is room for more."""
+    work = """
+        from itertools import count
+        store = LmdbStore(sys.argv[1], size=1 << 20, complain=lambda text: None)
+        start = int.from_bytes(os.urandom(4), "big")
+        for number in count(start):
+            store.put(b"%d" % number, b"%d" % number * 20, 1e6)
+            if number == start:
+                print("begun", flush=True)
+    """
+    for milliseconds in (300, 5, 40, 10, 80, 20):
+        process = program(directory, work)
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(milliseconds / 1000)
+        process.kill()
+        process.communicate()
+        store = LmdbStore(directory, size=1 << 20, complain=complaints.append)
+        records = list(store.scan(b""))
+        assert records
+        assert all(value == key * 20 for key, value in records)
+        store.put(b"mine", b"1", 60)
+        assert store.get(b"mine") == b"1"
+        store.delete(b"mine")
+        store.close()
+    assert verify(directory / DATA) == []
+    assert not any("damaged" in complaint for complaint in complaints)
 
 
 # -- LMDB: opening
@@ -386,7 +541,7 @@ def test_damage_that_shows_later_is_found_at_the_next_start(directory, lmdb_stor
     filled(directory)
     lmdb_store.open()
 
-    def damaged(_):
+    def damaged(stored, now):
         raise lmdb.CorruptedError("page 7")
 
     with pytest.raises(Defer, match="damaged, will be verified at the next start"):

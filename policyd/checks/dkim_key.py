@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from policyd.checks import dkim_tags as tags
 from policyd.checks.dkim_signature import Signature, is_within
 from policyd.checks.dkim_tags import Flaw, Unverifiable, decoded, items, shown, tag_list
+from policyd.checks.remembered import remembered
 from policyd.resolver import DnsTemporary, Resolver
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def mismatch(key: PublicKey, signature: Signature) -> Flaw | None:
 # -- reading it: RFC 6376 3.6.1
 
 
+@remembered
 def public_key(text: str) -> PublicKey:
     """A key record. Raises `Unverifiable`."""
     if len(text) > MAX_RECORD:
@@ -111,7 +113,6 @@ def public_key(text: str) -> PublicKey:
     )
 
 
-@lru_cache(maxsize=1024)
 def _material(key_type: str, octets: bytes) -> tuple[RSAPublicKey | Ed25519PublicKey, int]:
     """The key itself, and how many bits it has. Raises `Unverifiable`."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

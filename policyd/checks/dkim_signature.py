@@ -147,7 +147,7 @@ def _check(found: Mapping[str, str], said: Signature, required: Collection[str],
         if name not in found:
             raise Unverifiable(SYNTAX, f"{name}= is missing")
     if found.get("v", "1") != "1":
-        raise Unverifiable(UNKNOWN, f"version {shown(found['v'])} is not known")
+        raise Unverifiable(SYNTAX, f"version {shown(found['v'])} is not known")
     _check_methods(found, said)
     _check_names(found, said)
     _check_octets(said, "bh" in required)

@@ -39,7 +39,7 @@ class Problem:
 
 
 SYNTAX = Problem("signature_syntax", DkimResult.PERMERROR)
-UNKNOWN = Problem("signature_unknown", DkimResult.NEUTRAL)  # RFC 6376: what a verifier does not know, it ignores
+UNKNOWN = Problem("signature_unknown", DkimResult.NEUTRAL)  # RFC 6376 3.3.4, 3.4: it is ignored
 EXPIRED = Problem("signature_expired", DkimResult.PERMERROR)  # RFC 6376 3.5, x=
 FROM_FUTURE = Problem("signature_future", DkimResult.PERMERROR)  # RFC 6376 3.5, t=
 NOT_ACCEPTED = Problem("signature_not_accepted", DkimResult.POLICY)  # RFC 8301 3.1: SHA-1, unless a policy wants it

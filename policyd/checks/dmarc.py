@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from itertools import chain
 
 from policyd.checks.dmarc_discovery import (
@@ -172,8 +173,13 @@ class Authors:
 
 def authors_of(fields: Sequence[str], several: SeveralAuthors = SeveralAuthors.STRICTEST) -> Authors:
     """Whose names the From: *fields* carry (RFC 9989 5.3.1). An address whose domain can be none does not count."""
-    if sum(map(len, fields)) > MAX_TEXT:
+    length = sum(map(len, fields))
+    if length > MAX_TEXT:
         return Authors(("",), complete=False)
+    return (_known_authors if length <= MAX_SPELLING else _authors_of)(tuple(fields), several)
+
+
+def _authors_of(fields: tuple[str, ...], several: SeveralAuthors) -> Authors:
     if several is SeveralAuthors.EXIM:
         first = mail_domain(next(author_domains(fields[-1]), "")) if fields else ""
         return Authors((first,) if first else ())
@@ -188,6 +194,9 @@ def authors_of(fields: Sequence[str], several: SeveralAuthors = SeveralAuthors.S
         if len(found) > MAX_AUTHORS or len(spellings) > MAX_SPELLINGS:
             return Authors(tuple(found)[:MAX_AUTHORS] or ("",), complete=False)
     return Authors(tuple(found))
+
+
+_known_authors = lru_cache(maxsize=1024)(_authors_of)  # asked ahead of the check, then by it
 
 
 def mail_domain(text: str) -> str:

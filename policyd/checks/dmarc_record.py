@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from policyd.checks.remembered import remembered
 from policyd.mail.octets import lower
 
 
@@ -83,6 +84,7 @@ class DmarcRecord:
         return self.np or self.for_existing
 
 
+@remembered
 def parse_record(text: str, p_required: bool = False) -> DmarcRecord | None:
     """The record that *text* (all strings of a TXT record, joined) is; None when it does not begin with the version.
 

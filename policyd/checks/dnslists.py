@@ -9,7 +9,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from policyd.errors import Defer, ExpansionError
-from policyd.resolver import Answer, DnsTemporary, Resolver
+from policyd.resolver import Answer, DnsTemporary, Question, Resolver
 
 Address = IPv4Address | IPv6Address
 
@@ -100,6 +100,11 @@ class Inquiry:
         except DnsTemporary:
             records = ()
         return str(records[0][0].decode("latin-1")) if records else ""
+
+
+def about_client(entries: tuple[Entry, ...], client: Address) -> list[Question]:
+    """What `search` will ask the lists that are asked about the client: all at once, as if none listed it."""
+    return [Question("A", f"{_prefix(str(client))}.{entry.zone}") for entry in entries if entry.keys is None]
 
 
 def search(entries: tuple[Entry, ...], inquiry: Inquiry) -> Hit | None:

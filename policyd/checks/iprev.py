@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from policyd.resolver import DnsTemporary, Resolver
+from policyd.resolver import Answer, DnsTemporary, Question, Resolver
 
 Address = IPv4Address | IPv6Address
 
@@ -64,6 +64,16 @@ def iprev(resolver: Resolver, address: Address) -> Iprev:
     if trouble:
         return Iprev(Result.TEMPERROR, reason=trouble)
     return Iprev(Result.FAIL, reason=f"{pointers.records[0]} does not resolve back")
+
+
+def pointers(address: Address) -> Question:
+    """What `iprev` will ask: the names of *address*, then the way back."""
+    rtype = TYPES[address.version]
+
+    def back(found: Answer) -> list[Question]:
+        return [Question(rtype, name) for name in found.records[:MAX_NAMES]]
+
+    return Question("PTR", address.reverse_pointer, back)
 
 
 def addresses(resolver: Resolver, name: str, *versions: int) -> frozenset[Address]:

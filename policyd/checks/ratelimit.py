@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from policyd.durations import seconds
 from policyd.mail.octets import lower
 
 # -- the argument
@@ -32,9 +33,6 @@ BLANKS = " \t\n\v\f\r"
 ITEM = re.compile(r"((?://|[^/])*)(/?)")  # a doubled slash is a literal one
 NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|\+?inf|)([kmg]?)", re.I | re.A)
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-TIME = re.compile(r"(?:[0-9]{1,9}[smhdw])+")
-TIME_PART = re.compile(r"([0-9]+)([smhdw])")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 class Update(Enum):
@@ -143,10 +141,10 @@ def _number(item: str, text: str, units: dict[str, int]) -> float:
 
 
 def _period(text: str) -> float:
-    seconds = sum(int(number) * SECONDS[unit] for number, unit in TIME_PART.findall(text))
-    if not TIME.fullmatch(text) or seconds == 0:
+    period = seconds(text)
+    if period == 0:
         raise ValueError(f'"{text}" is not a time value')
-    return float(seconds)
+    return float(period)
 
 
 # -- the computation
@@ -244,7 +242,13 @@ def _with(seen: Filter | None, value: str, now: float, event: Event) -> tuple[Fi
 
 def bloom_bits(value: str, size: int) -> list[tuple[int, int]]:
     """The octets, and the bits in them, that stand for *value* in a filter of *size* octets."""
-    digest = hashlib.md5(value.encode("latin-1"), usedforsecurity=False).digest()
-    first, stride = struct.unpack_from("<II", digest)
+    first, stride = bloom_start(value)
     hashes = [(first + number * stride) % (1 << 32) for number in range(HASHES)]
     return [(number // 8 % size, number % 8) for number in hashes]
+
+
+def bloom_start(value: str) -> tuple[int, int]:
+    """The first of the hashes of *value*, and the distance from each to the next."""
+    digest = hashlib.md5(value.encode("latin-1"), usedforsecurity=False).digest()
+    first, stride = struct.unpack_from("<II", digest)
+    return first, stride

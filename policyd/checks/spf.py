@@ -11,6 +11,7 @@ from policyd.resolver import Resolver
 from policyd.resolver.names import ascii_name
 
 MAX_EXPLANATION = 400  # characters: with what a policy adds, still within a reply line (RFC 5321 4.5.3.1.5)
+MAX_TEXT = 4096  # characters; RFC 7208 3.4 asks for 512, and some records are written to keep us busy
 MAX_VALUE = 255
 MAX_LINE = 998  # RFC 5322 2.1.1
 
@@ -41,6 +42,7 @@ COMMENTS = {  # RFC 7208 9.1 has the first two
 }
 DEFAULT_EXPLANATION = "Please send mail from {domain} through a server that {domain} designates"
 
+MACRO = re.compile(r"%(?:[%_-]|\{[slodiphcrtv](?:0*[1-9]\d{0,2})?r?[.+,/_=-]*\})", re.IGNORECASE | re.ASCII)
 _UNPRINTABLE = re.compile(r"[^ -~]")
 _BREAKS_COMMENT = re.compile(r"[()\\]")
 _DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
@@ -118,16 +120,24 @@ class SpfOutcome:
     guessed: bool = False
 
 
-def check_host(resolver: Resolver, identity: Identity, receiver: str, guess_record: str = "") -> SpfOutcome:
+def is_macro_string(text: str) -> bool:
+    """Whether *text* is not too long, and every macro in it is one (RFC 7208 7.1)."""
+    return len(text) <= MAX_TEXT and "%" not in MACRO.sub("", text)
+
+
+def check_host(
+    resolver: Resolver, identity: Identity, receiver: str, guess_record: str = "", template: str = ""
+) -> SpfOutcome:
     """Evaluate the record of the identity's domain or, where it has none, *guess_record* (unless empty).
 
-    *receiver* is the name of this host. Never raises: when *resolver* gives up, the result is ``temperror``.
+    *receiver* is the name of this host. *template*: the explanation of a domain that has none of its own, a macro
+    string (RFC 7208 section 7). Never raises: when *resolver* gives up, the result is ``temperror``.
     """
     if identity.flaw:
         return _outcome(identity, receiver, Evaluation(SpfResult.NONE, problem=identity.flaw))
-    from policyd.checks.spf_engine import evaluate  # pyspf is slow to load
+    from policyd.checks.spf_memory import evaluation  # pyspf is slow to load
 
-    return _outcome(identity, receiver, evaluate(resolver, identity, receiver, guess_record))
+    return _outcome(identity, receiver, evaluation(resolver, identity, receiver, guess_record, template))
 
 
 def _outcome(identity: Identity, receiver: str, found: Evaluation) -> SpfOutcome:

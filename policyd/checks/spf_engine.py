@@ -14,27 +14,27 @@ from typing import Any
 
 import spf
 
-from policyd.checks.spf import Evaluation, Identity, SpfResult
+from policyd.checks.spf import MACRO, MAX_TEXT, Evaluation, Identity, SpfResult, is_macro_string
 from policyd.resolver import Answer, DnsTemporary, Resolver
 from policyd.resolver.names import MAX_NAME, ascii_name
 
 MAX_TERMS = 10  # RFC 7208 4.6.4: terms that ask DNS
 MAX_VOID = 2  # likewise: of them, those that find nothing
 MAX_HOSTS = 10  # likewise: names that one mx or ptr may have
-MAX_TEXT = 4096  # characters; RFC 7208 3.4 asks for 512, and some records are written to keep us busy
 
-_MACRO = re.compile(r"%(?:[%_-]|\{[slodiphcrtv](?:0*[1-9]\d{0,2})?r?[.+,/_=-]*\})", re.IGNORECASE | re.ASCII)
 _LITERALS = {"%%": "%", "%_": " ", "%-": "%20"}
 _TOP_LABEL = r"\.(?=[a-z0-9-]*[a-z-])[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.?"
-_DOMAIN_END = re.compile(rf"(?:{_TOP_LABEL}|{_MACRO.pattern})\Z", re.IGNORECASE | re.ASCII)  # RFC 7208 7.1
+_DOMAIN_END = re.compile(rf"(?:{_TOP_LABEL}|{MACRO.pattern})\Z", re.IGNORECASE | re.ASCII)  # RFC 7208 7.1
 _NAME = re.compile(r"[a-z][a-z0-9._-]*", re.IGNORECASE | re.ASCII)
 _PRINTABLE = re.compile(r"[ -~]*")
 _OTHER_FAMILY = {"A": "AAAA", "AAAA": "A"}
 _NO_LABEL = "\xff"  # in no name that is ever asked for
 
 
-def evaluate(resolver: Resolver, identity: Identity, receiver: str, guess_record: str = "") -> Evaluation:
-    """The record of the identity's domain or, where it has none, *guess_record* (unless empty). Never raises."""
+def evaluate(
+    resolver: Resolver, identity: Identity, receiver: str, guess_record: str = "", template: str = ""
+) -> Evaluation:
+    """As `policyd.checks.spf.check_host`. Never raises."""
     query = Query(resolver, identity, receiver)
     guessed = False
     try:
@@ -42,7 +42,7 @@ def evaluate(resolver: Resolver, identity: Identity, receiver: str, guess_record
         if result == "none" and guess_record:
             guessed = True
             result, _, text = query.check(guess_record)
-        explanation = query.explanation(text) if result == "fail" else ""
+        explanation = query.explanation(text) or query.expanded(template) if result == "fail" else ""
         return Evaluation(SpfResult(result), explanation, query.mechanism or "", query.problem, query.lookups, guessed)
     except Exception as error:  # a record that breaks pyspf is wrong, whatever is wrong with it
         return Evaluation(SpfResult.PERMERROR, problem=f"internal {type(error).__name__}", lookups=query.lookups)
@@ -182,7 +182,7 @@ class Query(spf.query):  # type: ignore[misc]
     def expand(self, s: str, stripdot: bool = True) -> str:
         """A macro string: of a domain-spec, shortened to what fits into DNS, unless not *stripdot*."""
         _check_macros(s)
-        text = _MACRO.sub(lambda macro: self._expanded(macro.group(), stripdot), s)
+        text = MACRO.sub(lambda macro: self._expanded(macro.group(), stripdot), s)
         if not stripdot:
             return text
         text = text.removesuffix(".")
@@ -215,9 +215,14 @@ class Query(spf.query):  # type: ignore[misc]
         except spf.TempError:
             return ""
 
+    def expanded(self, template: str) -> str:
+        """An explanation of this host's, a macro string."""
+        self.d, self._in_term = self.o, False
+        return self.expand(template, stripdot=False)
+
 
 def _check_macros(text: str) -> None:
-    if len(text) > MAX_TEXT or "%" in _MACRO.sub("", text):
+    if not is_macro_string(text):
         raise spf.PermError("invalid macro", text[:MAX_NAME])
 
 

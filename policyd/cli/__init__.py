@@ -11,11 +11,15 @@ from policyd import __version__
 COMMANDS = {
     "check": "Load a configuration and say what is wrong with it.",
     "doctor": "Look for mistakes in how the MTA and the host are set up.",
+    "explain": "Say why a command was refused.",
     "expand": "Print what strings expand to.",
     "gateway": "Run the gateway for balancers.",
     "ratelimit": "Show who fills which rate limit, reset it, and suggest limits.",
+    "judge": "Judge a message in a file, and say why.",
+    "replay": "Judge recorded sessions by another policy.",
     "serve": "Run the daemon.",
     "session": "Judge an SMTP dialogue from standard input.",
+    "shadow": "Try a policy on live traffic, without acting on it.",
     "words": "Print what the words of a policy mean.",
 }
 """Each command, with its line in ``policyd --help``: the function ``command`` of the module of its name."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from policyd.conversation import Conversation
 from policyd.language.verdict import Outcome
-from policyd.replies import Reply
+from policyd.replies import Reply, rendered
 from policyd.transaction import Client
 
 PATH = r"[ \t]*:[ \t]*(<[^>]*>|[^ \t]+)[ \t]*(.*)"
@@ -151,13 +151,6 @@ COMMANDS = {
     "NOOP": Dialogue._noop,
     "QUIT": Dialogue._quit,
 }
-
-
-def rendered(reply: Reply) -> list[str]:
-    """The lines of a reply; none where the policy has nothing to say."""
-    prefix = f"{reply.enhanced} " if reply.enhanced else ""
-    last = len(reply.lines) - 1
-    return [f"{reply.code}{' ' if n == last else '-'}{prefix}{line}" for n, line in enumerate(reply.lines)]
 
 
 def feed_headers(talk: Conversation, lines: list[bytes]) -> int:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,6 +17,7 @@ from policyd.cli.options import complain, pairs
 from policyd.cli.world import services, show
 from policyd.conversation import Conversation
 from policyd.errors import PolicyError
+from policyd.language.verdict import shown
 from policyd.transaction import Client
 
 ENDPOINT = re.compile(r"(?:\[([^\]]+)\]|([^:]*))(?::([0-9]+))?|([0-9A-Fa-f:.]+)")
@@ -38,10 +42,16 @@ def endpoint(text: str) -> tuple[IPv4Address | IPv6Address, int]:
 @click.option("--client", required=True, metavar="IP[:PORT]", help="Who is talking; IPv6 as [ADDRESS]:PORT.")
 @click.option("--client-name", default="", metavar="NAME", help="The client's name, as an MTA would have verified it.")
 @click.option("--local", default="", metavar="IP:PORT", help="The server's side of the connection.")
+@click.option(
+    "--proxy-header",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="What the client sends first: judged, and answered, by the gateway's rules. Empty: silence.",
+)
 @click.option("--zone", "zones", multiple=True, metavar="FILE", help="Answer all DNS from this master file, offline.")
 @click.option("--macro", "macros", multiple=True, metavar="NAME=VALUE", help="A milter macro, such as auth_type=PLAIN.")
 @click.option("--trace", is_flag=True, help="Show every statement and condition with its result.")
-def command(**options: str) -> None:
+def command(**options: Any) -> None:
     """Run the dialogue. Exit status 1 when the configuration cannot be used."""
     words.load()
     try:
@@ -51,12 +61,23 @@ def command(**options: str) -> None:
         complain(error.problems)
         sys.exit(1)
     complain(policy.warnings)
-    talk = Conversation(policy, world, (lambda text: show(f"TRACE: {text}")) if options["trace"] else None)
+    talk = Conversation(policy, world, (lambda *event: show(f"TRACE: {shown(*event)}")) if options["trace"] else None)
     talk.macros.update({name.strip("{}"): value for name, value in pairs(options["macros"])})
+    client, lines = _client(options), iter(sys.stdin.buffer.readline, b"")
+    if options["proxy_header"] is not None:
+        from policyd.cli.proxied import Gatekeeper
+
+        admitted = Gatekeeper(policy, world, answer).admit(client, options["proxy_header"].read_bytes(), lines)
+        if admitted is None:
+            return
+        client, lines = admitted
+    Dialogue(talk, policy.settings.primary_hostname, lines, answer).run(client)
+
+
+def _client(options: Mapping[str, Any]) -> Client:
     address, port = endpoint(options["client"])
     local, local_port = endpoint(options["local"]) if options["local"] else ("", 0)
-    client = Client(address, port, options["client_name"], str(local), local_port)
-    Dialogue(talk, policy.settings.primary_hostname, iter(sys.stdin.buffer.readline, b""), answer).run(client)
+    return Client(address, port, options["client_name"], str(local), local_port)
 
 
 def answer(line: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
 from policyd.metrics import NoMetrics
 from policyd.resolver import Resolver
+from policyd.resolver.cache import Cache
 from policyd.resolver.cached import CachedResolver
 from policyd.settings import Settings
-from policyd.stores import LmdbStore
+from policyd.stores.configured import configured
 from policyd.transaction import Services
 
 
@@ -39,7 +40,7 @@ def show(line: str) -> None:
 def services(settings: Settings, zones: Sequence[str]) -> Services:
     """Everything a command's transactions need. *zones*: answer all DNS from these files. Raises `PolicyError`."""
     log = ErrorLog()
-    store = LmdbStore(Path(settings.state_directory) / "store", complain=lambda text: log.write("panic", text))
+    store = configured(settings, NoMetrics(), partial(log.write, "panic"))
     return Services(_resolver(settings, zones), store, NoMetrics(), log)
 
 
@@ -52,5 +53,5 @@ def _resolver(settings: Settings, zones: Sequence[str]) -> Resolver:
         servers=settings.dns_servers,
         port=settings.dns_port,
         timeout=settings.dns_timeout,
-        cache_size=settings.dns_cache_size,
+        cache=Cache(settings.dns_cache_size, settings.dns_serve_stale),
     )

@@ -7,7 +7,7 @@ looking at the disk again: workers compile the very text that was checked.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Flag
 from functools import partial
 from typing import Any
@@ -19,13 +19,14 @@ from policyd.config.macros import Macros
 from policyd.config.options import MainSection
 from policyd.config.sections import Sections
 from policyd.errors import PolicyError, Problem, Severity, Where
-from policyd.language.acl import Entry, entry, read_acls
+from policyd.language.acl import Entry, entry, reachable, read_acls
 from policyd.language.compiler import Compiler
 from policyd.language.expand import compile_text
 from policyd.language.frame import Context
 from policyd.language.lint import suspicions
 from policyd.language.lists import compile_list
 from policyd.language.source import Source
+from policyd.language.verdict import Foresight
 from policyd.policy import Phase, Policy, Snapshot
 from policyd.settings import OPTIONS, Kind, Settings
 
@@ -71,9 +72,26 @@ def compile(snapshot: Snapshot) -> Policy:
     problems = _in_order(compiler.problems, snapshot)
     phases = {phase: entry.run for phase, entry in entries}
     expansion = partial(expansion_of, macros=macros, compiler=compiler)
-    needs = frozenset(word.traits.get("needs", "") for word in compiler.used) - {""}
-    needs |= {str(phase.name).lower() for phase in phases}  # the DKIM ACL needs DKIM, whatever is in it
-    return Policy(settings, phases, compiler.acls, problems, snapshot, expansion, needs)
+    needs = needs_of(settings, entries, compiler)
+    prefetch = foreseen([entry for _, entry in entries], compiler)
+    return Policy(settings, phases, compiler.acls, problems, snapshot, expansion, needs, prefetch)
+
+
+def foreseen(entries: Sequence[Entry], compiler: Compiler) -> dict[Flag, tuple[Foresight, ...]]:
+    """What the ACLs that can run will ask of DNS, by the phase in which it is first known."""
+    found: dict[Flag, dict[Foresight, None]] = {}
+    for acl in reachable(entries, compiler):
+        for phase, questions in acl.foreseen:
+            found.setdefault(phase, {})[questions] = None
+    return {phase: tuple(questions) for phase, questions in found.items()}
+
+
+def needs_of(settings: Settings, entries: Sequence[tuple[Phase, Entry]], compiler: Compiler) -> frozenset[str]:
+    """See `Policy`. The ACL for signers has them looked for, whatever is in it; who comes by a gateway may be refused."""
+    acting = [phase for phase, entry in entries if phase is Phase.DKIM or not entry.accepts(compiler)]
+    if settings.gateway_listen or settings.gateway_source:
+        acting.append(Phase.CONNECT)
+    return frozenset(compiler.needs | {str(phase.name).lower() for phase in acting})
 
 
 def _check_permissions(settings: Settings, compiler: Compiler) -> None:
@@ -107,6 +125,7 @@ def _sections(snapshot: Snapshot, texts: Texts, macros: Macros, compiler: Compil
 COMPILED: Mapping[Kind, Callable[[Any, Compiler], object]] = {
     Kind.EXPANDED: lambda source, compiler: compile_text(source, compiler).run,
     Kind.DOMAINS: partial(compile_list, "domain"),
+    Kind.HOSTS: partial(compile_list, "host"),
 }
 """What becomes of values that are policy text themselves."""
 

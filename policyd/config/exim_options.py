@@ -38,22 +38,22 @@ NAMES = {
         daemon_smtp_ports delay_warning_condition
         dns_again_means_nonexist
         dns_check_names_pattern dns_ipv4_lookup dns_trust_aa dsn_advertise_hosts dsn_from errors_copy errors_reply_to
-        event_action exim_group exim_path exim_user exim_version extra_local_interfaces freeze_tell gecos_name
+        exim_group exim_path exim_user exim_version extra_local_interfaces freeze_tell gecos_name
         gecos_pattern gnutls_require_kx gnutls_require_mac gnutls_require_protocols headers_charset
         helo_accept_junk_hosts helo_allow_chars helo_lookup_domains helo_try_verify_hosts helo_verify_hosts
-        hold_domains host_lookup host_lookup_order host_reject_connection hosts_connection_nolog hosts_proxy
+        hold_domains host_lookup host_lookup_order host_reject_connection hosts_connection_nolog
         hosts_require_alpn hosts_require_helo hosts_treat_as_local hosts_xclient ibase_servers ignore_fromline_hosts
         ldap_ca_cert_dir ldap_ca_cert_file ldap_cert_file ldap_cert_key ldap_cipher_suite
         ldap_default_servers ldap_require_cert limits_advertise_hosts local_from_prefix local_from_suffix
         local_interfaces local_scan_path localhost_number log_file_path log_selector message_id_header_domain
         message_id_header_text message_size_limit never_users notifier_socket openssl_options
         oracle_servers percent_hack_domains perl_startup pid_file_path pipelining_advertise_hosts
-        pipelining_connect_advertise_hosts process_log_path proxy_required_hosts qualify_recipient queue_domains
+        pipelining_connect_advertise_hosts process_log_path qualify_recipient queue_domains
         queue_only_file queue_run_max queue_smtp_domains received_header_text recipient_unqualified_hosts
         remote_sort_domains rfc1413_hosts sender_unqualified_hosts smtp_accept_max_nonmail_hosts
         smtp_accept_max_per_connection smtp_accept_max_per_host smtp_active_hostname smtp_banner smtp_etrn_command
         smtp_ratelimit_hosts smtp_ratelimit_mail smtp_ratelimit_rcpt smtp_reserve_hosts smtputf8_advertise_hosts
-        spamd_address spf_smtp_comment_template spool_directory srs_config srs_secrets
+        spamd_address spool_directory srs_config srs_secrets
         syslog_facility syslog_processname system_filter system_filter_directory_transport
         system_filter_file_transport system_filter_group system_filter_pipe_transport system_filter_reply_transport
         system_filter_user timezone tls_advertise_hosts tls_alpn tls_certificate tls_crl tls_dhparam
@@ -65,9 +65,12 @@ NAMES = {
     Kind.TIME: """
         auto_thaw callout_domain_negative_expire callout_domain_positive_expire callout_negative_expire
         callout_positive_expire daemon_startup_sleep delay_warning dns_retrans ignore_bounce_errors_after
-        keep_malformed local_scan_timeout proxy_protocol_timeout receive_timeout retry_data_expire retry_interval_max
+        keep_malformed local_scan_timeout receive_timeout retry_data_expire retry_interval_max
         rfc1413_query_timeout smtp_receive_timeout timeout_frozen_after
     """,
 }
 
 WITHOUT_EFFECT = {name: kind for kind, names in NAMES.items() for name in names.split()}
+
+FORMER_NAMES = {"proxy_required_hosts": "hosts_proxy", "tpda_event_action": "event_action"}
+"""What options were called before."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from policyd.config.exim_options import WITHOUT_EFFECT
+from policyd.config.exim_options import FORMER_NAMES, WITHOUT_EFFECT
 from policyd.config.values import PARSERS, dequoted
 from policyd.errors import PolicyError, Where
 from policyd.language.acl import ACL_NAME
@@ -114,7 +114,7 @@ def _known(written: str) -> tuple[str, bool]:
     prefix = NEGATION.match(written)
     if _kind(written) is None and prefix:
         return written[prefix.end() :], True
-    return written, False
+    return FORMER_NAMES.get(written, written), False
 
 
 def _switch(line: Source, found: re.Match[str], negated: bool) -> bool:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib import import_module
 from ipaddress import ip_address
 from typing import Any
 
 from policyd.config.splice import joined, stand_in
+from policyd.durations import exact_seconds
 from policyd.errors import PolicyError, Severity
 from policyd.language.cutting import cut
 from policyd.language.escapes import unescape
 from policyd.language.source import Source
+from policyd.links.places import SHAPES, place
 from policyd.settings import Kind
 
 PART = re.compile(r'"|\\(?:[0-7]{1,3}|x[0-9A-Fa-f]{0,2}|.|\Z)|[^"\\]+', re.DOTALL)
@@ -19,9 +22,6 @@ TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 NUMBER = re.compile(r"([+-]?)(0[xX][0-9A-Fa-f]{1,16}|0[0-7]{0,21}|[1-9][0-9]{0,18})([KMGkmg]?)")
 POWERS = {"": 0, "k": 1, "m": 2, "g": 3}  # of 1024
 FIXED = re.compile(r"\+?[0-9]{1,9}(\.[0-9]*)?")
-TIME = re.compile(r"(?:[0-9]{1,9}[wdhms])*[0-9]{1,9}(?:\.[0-9]{1,9})?[wdhms]")
-TIME_PART = re.compile(r"([0-9.]+)([wdhms])")
-SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 SOCKET = re.compile(r"(?:inet6?:[0-9]{1,5}(?:@\S+)?|(?:unix|local):/\S*)")
 ENDPOINT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}|")
 KEY_SIZE = re.compile(r"(rsa|ed25519)=([0-9]{1,5})")
@@ -80,11 +80,12 @@ def fixed(value: Source) -> float:
 
 def seconds(value: Source) -> float:
     """A time such as ``1d2h`` or ``1.5s``, in seconds. Each number needs its unit."""
-    if not TIME.fullmatch(value.text):
+    try:
+        return exact_seconds(value.text)
+    except ValueError:
         raise value.error(
             0, f'"{value.text}" is not a time', "numbers, each with its unit w, d, h, m or s, and no blanks: 1h30m"
-        )
-    return float(sum(float(number) * SECONDS[unit] for number, unit in TIME_PART.findall(value.text)))
+        ) from None
 
 
 def mode(value: Source) -> int:
@@ -178,6 +179,21 @@ def severity(value: Source) -> Severity:
     return Severity.ERROR if text == "error" else Severity.WARNING
 
 
+def store(value: Source) -> str:
+    """The URL of a Redis, or nothing."""
+    text = string(value)
+    try:
+        if text:
+            place(text)
+            import_module("policyd.links.redis")
+    except ValueError as error:
+        raise value.error(0, str(error), SHAPES) from None
+    except ImportError as error:
+        message = f"a Redis needs a Python package that cannot be imported: {error}"
+        raise value.error(0, message, 'pip install "policyd[redis]"') from None
+    return text
+
+
 PARSERS: dict[Kind, Callable[[Source], Any]] = {
     Kind.BOOLEAN: boolean,
     Kind.INTEGER: integer,
@@ -201,5 +217,9 @@ PARSERS: dict[Kind, Callable[[Source], Any]] = {
     Kind.KEY_SIZES: key_sizes,
     Kind.EXPANDED: dequoted,
     Kind.DOMAINS: dequoted,
+    Kind.HOSTS: dequoted,
+    Kind.TELLING: _shaped(re.compile("none|xclient|proxy"), "a way to tell an MTA", Kind.TELLING.value),
+    Kind.STORE: store,
+    Kind.STORE_ERROR: _shaped(re.compile("local|defer|accept"), "what to do without a store", Kind.STORE_ERROR.value),
     Kind.ACL: dequoted,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Flag
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from policyd.language.closures import Expression
 from policyd.language.escapes import unescape
 from policyd.language.expand import compile_text, expanded
 from policyd.language.frame import Context
-from policyd.language.registry import Kind, Word, did_you_mean
+from policyd.language.registry import COMPUTED, Kind, Word, did_you_mean
 from policyd.language.source import BLANKS, Piece, Source
 from policyd.language.taint import Sink
 from policyd.language.verdict import MAX_NESTED_ACLS, VERBS, Acl, Outcome, Statement, Step, Verdict, run_acl
@@ -108,6 +108,8 @@ def _end(acl: Acl, verb: Source | None, steps: list[Step]) -> None:
 
 def _note_verb(verb: Source, compiler: Compiler) -> None:
     word = compiler.words.find(Kind.VERB, verb.text)
+    if word is not None:
+        compiler.note(word, verb.where())
     if word is not None and word.phases is not None:
         compiler.require(word.phases, f'"{verb.text}"', verb.where())
 
@@ -161,6 +163,8 @@ def read_item(line: Source, verb: str, compiler: Compiler) -> Step:
     argument = _argument(line, found.end(), name)
     if negated and not (name == "acl" or (word is not None and word.kind is Kind.CONDITION)):
         raise line.error(found.start(1), f'negation is not allowed with "{name}"', "only conditions can be negated")
+    if word is not None and name == "message" and verb == "warn":  # elsewhere it is only a text
+        compiler.note(word, where)
     if word is None or special:
         return _special(name, argument, negated, where, compiler)
     return _word_step(word, argument, negated, where, compiler)
@@ -257,6 +261,25 @@ class Entry:
         """Report what cannot be used in *phase*, here and in every ACL called from here by name."""
         check(self.acl, phase, compiler, set())
 
+    def accepts(self, compiler: Compiler) -> bool:
+        """Whether it does nothing but accept: its first statement is an ``accept`` without conditions."""
+        acl = self.acl
+        if len(acl.calls) == 1 and not acl.statements:
+            acl = compiler.acls[acl.calls[0][0]]
+        return bool(acl.statements) and acl.statements[0].verb == "accept" and not acl.statements[0].steps
+
+
+def reachable(entries: Iterable[Entry], compiler: Compiler) -> list[Acl]:
+    """What these lead to by name, themselves included, each once."""
+    found: dict[int, Acl] = {}
+    waiting = [entry.acl for entry in entries]
+    while waiting:
+        acl = waiting.pop()
+        if id(acl) not in found:
+            found[id(acl)] = acl
+            waiting += [called for name, _ in acl.calls if (called := compiler.acls.get(name))]
+    return list(found.values())
+
 
 def check(acl: Acl, phase: Flag, compiler: Compiler, seen: set[int]) -> None:
     """Walk an ACL and the ones it calls. Each mistake is reported once, whatever leads to it."""
@@ -297,6 +320,7 @@ def _finder(name: Expression, source: Source, caller: Acl, compiler: Compiler) -
     """The closure that finds the ACL and runs it."""
     if name.constant is not None:
         return _found(name.constant.lstrip(BLANKS), source, caller, compiler)
+    compiler.needs.add(COMPUTED)
     inline: dict[str, RunAcl] = {}
 
     def run(ctx: Context) -> Verdict:
@@ -332,6 +356,7 @@ def _found(text: str, source: Source, caller: Acl, compiler: Compiler) -> RunAcl
     read_statements(inline, list(_lines(text, source)), compiler)
     caller.requirements += inline.requirements
     caller.calls += inline.calls
+    caller.foreseen += inline.foreseen
     return lambda ctx: run_acl(inline, ctx)
 
 
@@ -350,6 +375,7 @@ def _found_now(text: str, source: Source, compiler: Compiler) -> RunAcl:
 
 def _from_file(path: str, compiler: Compiler) -> RunAcl:
     """The statements in a file, read again when it has changed."""
+    compiler.needs.add(COMPUTED)
     last: list[tuple[str, Acl]] = []
 
     def run(ctx: Context) -> Verdict:

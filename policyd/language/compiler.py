@@ -17,7 +17,7 @@ from policyd.language.taint import Flow
 if TYPE_CHECKING:
     from policyd.language.acl import Entry
     from policyd.language.closures import Text
-    from policyd.language.verdict import Acl
+    from policyd.language.verdict import Acl, Foresight
 
 
 @dataclass(slots=True)
@@ -30,6 +30,7 @@ class Compiler:
     lists: dict[tuple[str, str], NamedList] = field(default_factory=dict)
     list_references: list[tuple[str, str, Where]] = field(default_factory=list)
     used: dict[Word, Where] = field(default_factory=dict)  # each with the first place
+    needs: set[str] = field(default_factory=set)  # what has to be there for these words
     expansions: dict[str, Text] = field(default_factory=dict)  # texts that expansions made, compiled
     flow: Flow = field(default_factory=Flow)  # where text comes from and goes
     current: Acl | None = None  # the ACL being compiled
@@ -48,6 +49,14 @@ class Compiler:
         if self.current is not None:
             self.current.requirements.append((phases, what, where))
 
+    def foresee(self, phase: Flag, questions: Foresight) -> None:
+        """``questions(tx)``: what the current ACL will ask of DNS, as far as it is known at the beginning of *phase*.
+
+        Of the message's own phase: when its header is complete.
+        """
+        if self.current is not None:
+            self.current.foreseen.append((phase, questions))
+
     def fresh(self) -> Compiler:
         """The same definitions, with problems of its own: for text that is compiled while mail flows."""
         return Compiler(words=self.words, acls=self.acls, lists=self.lists)
@@ -59,6 +68,9 @@ class Compiler:
     def note(self, word: Word, where: Where) -> None:
         """*word* is used at *where*: a policy is charged only for what it uses."""
         self.used.setdefault(word, where)
+        self.needs.update(word.traits.get("needs", "").split())
+        for phase, questions in word.traits.get("prefetch", {}).items():
+            self.foresee(phase, questions)
         if instead := word.traits.get("instead"):
             self.warn(where, f'{word.kind.value} "{word.name}" is called "{instead}"', f"write {instead}")
 

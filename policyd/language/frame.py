@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from enum import Flag
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(slots=True)
@@ -19,6 +19,7 @@ class Frame:
     verify_message: str = ""  # $acl_verify_message
     user_message: str | None = None  # a text for the client that a condition produced
     log_message: str | None = None  # and one for the log
+    remarks: list[str] = field(default_factory=list)  # what conditions have to say to the statement's own log line
     details: bool = False  # whether a deferral shows its message to the client
     acls: int = 0  # how deep ACLs are nested now
     guarded: bool = False  # an ACL found by a name that was computed: nobody has checked its words for this phase
@@ -27,7 +28,11 @@ class Frame:
     domain: str = ""  # $domain while a domain list is expanded, where there is no recipient
 
 
-Trace = Callable[[str], None]
+Trace = Callable[[Any, Any], None]
+"""``trace(subject, outcome)``: a `Statement` or a `Step` with what it came to, or a remark and None.
+
+`policyd.language.verdict.shown` makes a line of it.
+"""
 
 
 class Context(Protocol):
@@ -60,6 +65,9 @@ class Context(Protocol):
 
     def read_file(self, path: str) -> str:
         """The text of a file a policy names; the same object until the file changes. Raises `Defer`."""
+
+    def happened(self, name: str, data: str) -> None:
+        """Something that a policy may want to be told at once: an event's name, and more about it."""
 
     def expired(self) -> bool:
         """Whether the time for this phase is over."""

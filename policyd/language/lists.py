@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError, Where
-from policyd.language import lookup
+from policyd.language import list_taint, lookup
 from policyd.language.cutting import cut
 from policyd.language.expand import Getter, compile_text
 from policyd.language.frame import Context
@@ -65,6 +65,7 @@ def compile_list(kind: str, source: Source, compiler: Compiler) -> Matcher:
         where = source.where if expression.constant == source.text else lambda _: source.where()
         items = _checked(_items(kind, expression.constant, where, compiler))
         return lambda ctx, subject: search(kind, items, ctx, subject)
+    list_taint.note(parse(source, compiler.words), source.where(), compiler.words, compiler.flow)
     return _changing(kind, expression.run, source, compiler)
 
 

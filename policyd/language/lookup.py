@@ -153,6 +153,7 @@ def finder(type_: LookupType, subject: Text, key: Text | None) -> Callable[[Cont
         except Unopened as error:
             raise ExpansionError(str(error)) from None
         except Defer as error:
+            ctx.happened("lookup:fail", f"{asked}:{error}")
             raise Defer(f'lookup of "{asked}" gave DEFER: {error}') from error
 
     return run

@@ -6,12 +6,17 @@ A word is added by one decorated function in one file; nothing else is edited.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, Flag
 from typing import Any, TypeVar
 
 Run = TypeVar("Run", bound=Callable[..., Any])
+Prefetch = Mapping[Flag, Callable[[Any], Iterable[Any]]]
+"""``questions(tx)`` by phase: what a word will ask of DNS, as far as that is known at the phase's beginning."""
+
+COMPUTED = "computed"
+"""The need of text that is only known while mail flows: nobody can say what that will need."""
 
 
 class Kind(Enum):
@@ -133,10 +138,20 @@ def _register(kind: Kind, name: str, **details: Any) -> Callable[[Run], Run]:
 
 
 def condition(
-    name: str, *, argument: Any, phases: Flag | None = None, needs: str = "", extension: bool = False
+    name: str,
+    *,
+    argument: Any,
+    phases: Flag | None = None,
+    needs: str = "",
+    prefetch: Prefetch | None = None,
+    judges: tuple[str, ...] = (),
+    extension: bool = False,
 ) -> Callable[[Run], Run]:
-    """``run(tx, argument) -> bool``, for ``NAME = …`` in an ACL. *needs* as for `variable`."""
-    traits = {"needs": needs}
+    """``run(tx, argument) -> bool``, for ``NAME = …`` in an ACL. *needs* and *prefetch* as for `variable`.
+
+    *judges*: the variables that an explanation of its result shows.
+    """
+    traits = {"needs": needs, "prefetch": prefetch or {}, "judges": judges}
     return _register(Kind.CONDITION, name, argument=argument, phases=phases, extension=extension, traits=traits)
 
 
@@ -152,13 +167,20 @@ Options = Callable[[str], Any]
 
 
 def control(
-    name: str, *, phases: Flag | None = None, options: Options | None = None, extension: bool = False
+    name: str,
+    *,
+    phases: Flag | None = None,
+    options: Options | None = None,
+    needs: str = "",
+    extension: bool = False,
 ) -> Callable[[Run], Run]:
     """``run(tx, options) -> None``, for ``control = NAME[/options]``.
 
-    *options* reads the text after the name, and raises ValueError; None: there are no options.
+    *options* reads the text after the name, and raises ValueError; None: there
+    are no options. *needs* as for `variable`.
     """
-    return _register(Kind.CONTROL, name, phases=phases, extension=extension, traits={"options": options})
+    traits = {"options": options, "needs": needs}
+    return _register(Kind.CONTROL, name, phases=phases, extension=extension, traits=traits)
 
 
 def verification(
@@ -167,16 +189,25 @@ def verification(
     phases: Flag | None = None,
     options: Options | None = None,
     needs: str = "",
+    prefetch: Prefetch | None = None,
     extension: bool = False,
 ) -> Callable[[Run], Run]:
     """``run(tx, options) -> bool``, for ``verify = NAME[/options]``; *options* as for `control`."""
-    traits = {"options": options, "needs": needs}
+    traits = {"options": options, "needs": needs, "prefetch": prefetch or {}}
     return _register(Kind.VERIFICATION, name, phases=phases, extension=extension, traits=traits)
 
 
-def variable(name: str, *, needs: str = "", extension: bool = False) -> Callable[[Run], Run]:
-    """``run(tx) -> str``, for ``$NAME``. *needs*: what is only kept for policies that use such a word: ``body``."""
-    return _register(Kind.VARIABLE, name, extension=extension, traits={"needs": needs})
+def variable(
+    name: str, *, needs: str = "", prefetch: Prefetch | None = None, extension: bool = False
+) -> Callable[[Run], Run]:
+    """``run(tx) -> str``, for ``$NAME``.
+
+    *needs*: what is only asked of the MTA, kept or done for policies that use
+    such a word, separated by blanks: ``body``, ``dkim``, ``{auth_author}`` …
+    *prefetch*: what it will ask of DNS, so that it can be asked before: only
+    for policies whose ACLs come to such a word.
+    """
+    return _register(Kind.VARIABLE, name, extension=extension, traits={"needs": needs, "prefetch": prefetch or {}})
 
 
 def prefix(name: str, *, exists: Callable[..., bool] | None = None, extension: bool = False) -> Callable[[Run], Run]:
@@ -250,6 +281,7 @@ def lookup(
     options: tuple[str, ...] = (),
     requires: tuple[str, str] | None = None,
     quote: Callable[[str], str] | None = None,
+    needs: str = "",
     extension: bool = False,
 ) -> Callable[[Run], Run]:
     """``run(tx, source, key, options) -> str | None`` for a *style* ``"file"`` lookup (an absolute path and a key) and
@@ -257,10 +289,11 @@ def lookup(
 
     None: not found. Raises `Defer`. *options* may follow the name: ``"ret=full"``, or with any value ``"servers="``.
     *requires*: a Python package, and the extra of policyd that brings it. *quote* becomes ``${quote_NAME:…}``.
+    *needs* as for `variable`.
     """
 
     def register(run: Run) -> Run:
-        traits = {"style": style, "options": options, "requires": requires}
+        traits = {"style": style, "options": options, "requires": requires, "needs": needs}
         VOCABULARY.add(Word(Kind.LOOKUP, name, run, extension=extension, traits=traits))
         VOCABULARY.add(Word(Kind.OPERATOR, f"quote_{name}", quote or _as_it_is, extension=extension))
         return run

@@ -115,5 +115,5 @@ def _undecided(ctx: Context, include: bool, reason: str) -> str | None:
         ctx.log(f"{reason}: accepted by +include_unknown")
         return ""
     if ctx.trace:
-        ctx.trace(f"list matching forced to fail: {reason}")
+        ctx.trace(f"list matching forced to fail: {reason}", None)
     return None

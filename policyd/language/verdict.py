@@ -6,18 +6,24 @@ Exim's rules about which messages belong to which outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, Flag
+from typing import Any
 
 from policyd.errors import Defer, ExpansionError, ForcedFail, Where
 from policyd.language.frame import Context
+
+Foresight = Callable[[Any], Iterable[Any]]
+"""``questions(tx)``: what a word will ask of DNS about a message; what a question is, the language does not know."""
 
 MAX_NESTED_ACLS = 20
 
 
 class Outcome(Enum):
     """What a condition, a statement or an ACL comes to."""
+
+    __hash__ = object.__hash__  # there is one of each; an enumeration's own would hash its name every time
 
     OK = "ok"
     FAIL = "fail"
@@ -29,6 +35,8 @@ class Outcome(Enum):
 
 class Ending(Enum):
     """What a verb makes of an outcome, where that is not an outcome itself."""
+
+    __hash__ = object.__hash__
 
     NEXT = "next"  # go on with the next statement
     SAME = "same"  # the ACL ends with what the conditions came to
@@ -108,11 +116,20 @@ class Statement:
     steps: tuple[Step, ...]
 
 
+def shown(subject: Statement | Step | str, outcome: Outcome | None) -> str:
+    """The line of a trace for what `policyd.language.frame.Trace` is told."""
+    if isinstance(subject, str):
+        return subject
+    text = subject.verb if isinstance(subject, Statement) else f"  {'! ' if subject.negated else ''}{subject.label}"
+    return f"{subject.where} {text}{'' if outcome is None else ': ' + outcome.value}"
+
+
 @dataclass(slots=True)
 class Acl:
     """An ACL, while it is loaded and ever after.
 
-    *requirements*: what only some phases allow; *calls*: the ACLs it names.
+    *requirements*: what only some phases allow; *calls*: the ACLs it names;
+    *foreseen*: what its words will ask of DNS, see `Compiler.foresee`.
     """
 
     name: str
@@ -120,6 +137,7 @@ class Acl:
     statements: list[Statement] = field(default_factory=list)
     requirements: list[tuple[Flag, str, Where]] = field(default_factory=list)
     calls: list[tuple[str, Where]] = field(default_factory=list)
+    foreseen: list[tuple[Flag, Foresight]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -141,6 +159,7 @@ def run_acl(acl: Acl, ctx: Context) -> Verdict:
     for statement in acl.statements:
         frame.user_message = frame.log_message = None
         frame.details = False
+        frame.remarks = []
         verdict = run_statement(statement, ctx)
         if verdict is not None:
             return verdict
@@ -154,7 +173,7 @@ def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
     if outcome in SPEAKS[statement.verb]:
         _speak(statement.verb, outcome, messages, ctx)
     if ctx.trace:
-        ctx.trace(f"{statement.where} {statement.verb}: {outcome.value}")
+        ctx.trace(statement, outcome)
     ending = VERBS[statement.verb][outcome]
     if ending is PASS:
         ending = SAME if messages.endpass else NEXT
@@ -183,7 +202,7 @@ def _conditions(statement: Statement, ctx: Context, messages: _Messages) -> Outc
             continue
         outcome = _outcome(step, ctx)
         if ctx.trace:
-            ctx.trace(f"{step.where}   {step.label}{'' if outcome is None else ': ' + outcome.value}")
+            ctx.trace(step, outcome)
         if outcome is not None and outcome is not OK:
             return outcome
     return OK

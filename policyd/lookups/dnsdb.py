@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from policyd.durations import seconds
 from policyd.errors import Defer
 from policyd.language.cutting import cut
 from policyd.language.registry import lookup, variable
@@ -20,9 +21,6 @@ from policyd.transaction import Transaction
 SEPARATORS = re.compile(r"[ \t\r\n]*>(?P<records>.)(?:,(?P<fields>.)|(?P<joined>;))?", re.DOTALL)
 KEYWORD = re.compile(r"[ \t\r\n]*(?P<name>defer|dnssec|retrans|retry)_", re.IGNORECASE)
 TYPE = re.compile(r"[ \t\r\n]*(?P<name>[^=]*?)[ \t\r\n]*=")
-TIME = re.compile(r"(?:[0-9]{1,9}[wdhms])+")
-TIME_PART = re.compile(r"([0-9]+)([wdhms])")
-SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 MODES = ("strict", "lax", "never")
 RETRANS, RETRY = 5.0, 2  # seconds, and times, where only one of the two is given
 MAX_LABELS = 20  # of a name whose domain is looked for
@@ -132,10 +130,12 @@ def _dnssec(question: Question, mode: str) -> None:
 
 
 def _retrans(question: Question, text: str) -> None:
-    seconds = sum(int(number) * SECONDS[unit] for number, unit in TIME_PART.findall(text))
-    if not TIME.fullmatch(text) or not seconds:
+    try:
+        question.retrans = float(seconds(text))
+    except ValueError:
+        question.retrans = 0.0
+    if not question.retrans:
         raise Defer("unsupported dnsdb timeout value")
-    question.retrans = float(seconds)
 
 
 def _retry(question: Question, text: str) -> None:

@@ -10,7 +10,7 @@ from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError, Where
 from policyd.language.again import expansion
 from policyd.language.compiler import Compiler
 from policyd.language.lists import compile_item
-from policyd.language.registry import lookup
+from policyd.language.registry import COMPUTED, lookup
 from policyd.language.scanning import ListItem, scan
 from policyd.language.source import BLANKS
 from policyd.lookups.lsearch import PURPOSE, RETURN_FULL, Entry, entries
@@ -47,7 +47,7 @@ class Keys:
         return min(filter(None, found), key=lambda placed: placed[0], default=None)
 
 
-@lookup("wildlsearch", style="file", options=(RETURN_FULL,))
+@lookup("wildlsearch", style="file", options=(RETURN_FULL,), needs=COMPUTED)
 def _wildlsearch(tx: Transaction, path: str, key: str, options: tuple[str, ...]) -> str | None:
     """The data of the first line whose key, as an item of a list, matches.
 

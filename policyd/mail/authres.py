@@ -12,6 +12,7 @@ FIELD = "Authentication-Results"
 
 MAX_VALUE = 255
 MAX_COMMENT = 200
+MAX_READ = 65536  # octets in which a field has to say whose it is
 MAX_LINE = 900  # RFC 5322 2.1.1 allows 998; the longest property has to fit, too
 
 TOKEN = re.compile(r"[!#-'*+\-.0-9A-Z^-~]+")  # RFC 2045 5.1
@@ -81,12 +82,12 @@ def plain(text: str, limit: int) -> str:
 
 
 def claimed_ids(value: str) -> tuple[str, ...]:
-    """Whose results a field says it has: every reading of its authserv-id (RFC 8601 2.3); none when there is none.
+    """Whose results a field says it has: every reading of its authserv-id (RFC 8601 2.5); none when there is none.
 
     A version may follow, comments may stand everywhere, the name may be quoted
     or, against the RFC, in pieces.
     """
-    words = list(_first_words(value))
+    words = list(_first_words(value[:MAX_READ]))
     if not words:
         return ()
     joined = "".join(words[: next((at for at, word in enumerate(words) if at and NUMBER.fullmatch(word)), None)])

@@ -6,6 +6,7 @@ import re
 
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 PAIR = re.compile(r"\\(.)", re.DOTALL)
+COMMENT_OR_QUOTE = re.compile(r'[("]')
 COMMENT_PART = re.compile(r"[^()\\]++|\\.|[()\\]", re.DOTALL)
 
 
@@ -23,6 +24,19 @@ def comment_end(text: str, at: int) -> int:
         if depth == 0:
             return part.end()
     return 0
+
+
+def uncommented(text: str) -> str:
+    """*text* with a blank for each comment; from where one does not end, as it is."""
+    parts, at = [], 0
+    while found := COMMENT_OR_QUOTE.search(text, at):
+        quoted = found[0] == '"'
+        end = (quoted_end if quoted else comment_end)(text, found.start())
+        if not end:
+            break
+        parts.append(text[at:end] if quoted else text[at : found.start()] + " ")
+        at = end
+    return "".join(parts) + text[at:]
 
 
 def unquoted(text: str) -> str:

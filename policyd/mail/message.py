@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
@@ -18,18 +19,21 @@ ADDRESS_HEADERS = frozenset([*_ADDRESSES, *[f"resent-{name}" for name in _ADDRES
 
 POSITIONS = ("at_start", "after_received", "at_start_rfc", "at_end")
 BLANKS = " \t\r\n\v\f"
+LINE_END = re.compile(r"\n(?![ \t])")  # but not before a continuation
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Header:
-    """One header field. *value* is everything after the colon, folding newlines included, without the last one.
+    """One header field; it does not change. *value* is everything after the colon, folding newlines included, without
+    the last one.
 
     *number* counts the sender's own fields of one name from 1; *added* is the
-    position at which an ACL put one of its own.
+    position at which an ACL put one of its own. *key*: the name in lower case.
     """
 
     name: str
     value: str
+    key: str
     number: int = 0
     added: str = ""
 
@@ -41,8 +45,9 @@ class Header:
 
 @dataclass(slots=True)
 class Message:
-    """What has arrived so far, and what ACLs have added and removed."""
+    """What has arrived so far, and what ACLs have added and removed. *counted*: the lines of its body are."""
 
+    counted: bool = True
     headers: list[Header] = field(default_factory=list)
     removed: list[tuple[str, int]] = field(default_factory=list)  # (name, number from 1) of the sender's own fields
     size: int = 0  # octets, line ends counted as CRLF
@@ -55,8 +60,9 @@ class Message:
 
     def receive(self, name: str, value: str) -> None:
         """The next header field of the sender's."""
-        number = self._numbers[lower(name)] = self._numbers.get(lower(name), 0) + 1
-        self.headers.append(Header(name, value, number))
+        key = lower(name)
+        number = self._numbers[key] = self._numbers.get(key, 0) + 1
+        self.headers.append(Header(name, value, key, number))
         lines = value.count("\n") + 1
         self.header_lines += lines
         self.size += len(name) + 1 + len(value) + lines + 1
@@ -65,7 +71,8 @@ class Message:
         """The next part of the body."""
         self.size += len(chunk)
         self.body_size += len(chunk)
-        self.body_lines += chunk.count(b"\n")
+        if self.counted:
+            self.body_lines += chunk.count(b"\n")
         if self._kept is not None:
             self._kept.write(chunk)
 
@@ -98,7 +105,7 @@ class Message:
     def find(self, name: str) -> list[Header]:
         """Every field of this name, in any case, in the order of the message."""
         wanted = lower(name)
-        return [header for header in self.headers if lower(header.name) == wanted]
+        return [header for header in self.headers if header.key == wanted]
 
     def discard(self, unwanted: Iterable[Header]) -> None:
         """These very fields, as far as they are still there."""
@@ -108,7 +115,7 @@ class Message:
 
     def add(self, name: str, value: str, position: str) -> None:
         """A field of an ACL's, at one of `POSITIONS`."""
-        self.headers.insert(self._index(position), Header(name, value, added=position))
+        self.headers.insert(self._index(position), Header(name, value, lower(name), added=position))
 
     def _index(self, position: str) -> int:
         if position == "at_start":
@@ -125,19 +132,12 @@ class Message:
 
 def _is_trace(header: Header, position: str) -> bool:
     """Whether a field at *position* goes below this one."""
-    name = lower(header.name)
-    return name == "received" or (position == "at_start_rfc" and name.startswith("resent-"))
+    return header.key == "received" or (position == "at_start_rfc" and header.key.startswith("resent-"))
 
 
 def added_lines(text: str) -> list[tuple[str, str]]:
     """The header lines in an ``add_header`` text, each with its position; lines without a name get one."""
-    lines: list[str] = []
-    for line in text.strip("\n").split("\n"):
-        if lines and line[:1] in (" ", "\t"):
-            lines[-1] += "\n" + line
-        else:
-            lines.append(line)
-    return [_placed(line) for line in lines if line]
+    return [_placed(line) for line in LINE_END.split(text.strip("\n")) if line]
 
 
 def _placed(line: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ files. Both load dnspython, so they are imported by whoever makes one.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,6 +29,23 @@ class Answer:
     exists: bool = True
     ttl: float = 0.0
     secure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that will be asked about a message. *then*: what the answer will make the asker ask next."""
+
+    rtype: str
+    name: str
+    then: Callable[[Answer], Iterable[Question]] | None = None
+
+
+Prefetch = Callable[[Iterable[Question]], None]
+"""Begins to ask what is not known yet, and returns at once: whoever needs an answer asks for it as if nobody had."""
+
+
+def no_prefetch(_: Iterable[Question]) -> None:
+    """Where asking ahead gains nothing: the questions are not even made."""
 
 
 class Resolver(Protocol):

@@ -4,54 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Iterable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from policyd.metrics import Metrics, NoMetrics
 from policyd.resolver import Answer, DnsTemporary
+from policyd.resolver.cache import Cache, Entry, Flight, Key, Outcome
 from policyd.resolver.names import ascii_name
 
 if TYPE_CHECKING:
     from policyd.resolver.upstream import Upstream
 
-MAX_KEPT = 4096  # characters; whoever publishes more than a domain needs is not given our memory
-
-Question = tuple[str, str]
-Outcome = Answer | DnsTemporary | None
-"""What came of asking. None: whoever asked had less time than the question deserves; ask again."""
-
-
-class Cache:
-    """The answers used last, each for its TTL. Not thread-safe."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._entries: OrderedDict[Question, tuple[float, Answer]] = OrderedDict()
-
-    def find(self, question: Question) -> Answer | None:
-        """The answer, with what remains of its TTL."""
-        entry = self._entries.get(question)
-        if entry is None:
-            return None
-        expiry, answer = entry
-        remaining = expiry - time.monotonic()
-        if remaining <= 0:
-            del self._entries[question]
-            return None
-        self._entries.move_to_end(question)
-        return Answer(answer.records, answer.exists, remaining, answer.secure)
-
-    def keep(self, question: Question, answer: Answer) -> None:
-        """Remember *answer*; the one that was not used for longest makes room."""
-        if answer.ttl <= 0 or len(repr(answer.records)) > MAX_KEPT:
-            return
-        self._entries[question] = (time.monotonic() + answer.ttl, answer)
-        if len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+STALE_PATIENCE = 1.8  # seconds to wait where an old answer would do (RFC 8767 section 5)
 
 
 class CachedResolver:
@@ -59,8 +25,7 @@ class CachedResolver:
 
     *servers* are addresses, asked in this order; empty: those of
     ``/etc/resolv.conf``. *timeout*: seconds for one question, over all servers
-    and retries. *cache_size*: answers kept, 0 for none. Thread-safe. To be
-    opened after fork.
+    and retries. Thread-safe. To be opened after fork.
     """
 
     def __init__(
@@ -68,15 +33,15 @@ class CachedResolver:
         servers: Iterable[str] = (),
         port: int = 53,
         timeout: float = 5.0,
-        cache_size: int = 20000,
+        cache: Cache | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._servers = tuple(servers)
         self._port = port
         self._timeout = timeout
         self._metrics: Metrics = metrics or NoMetrics()
-        self._cache = Cache(cache_size)
-        self._flights: dict[Question, Future[Outcome]] = {}
+        self._cache = cache or Cache()
+        self._flights: dict[Key, Flight] = {}
         self._lock = Lock()  # of the cache and the flights
         self._upstream: Upstream | None = None
 
@@ -100,51 +65,99 @@ class CachedResolver:
         asked = ascii_name(name)
         if asked is None:
             return Answer(exists=False)
-        question = (rtype, asked)
-        full = time.monotonic() + self._timeout
+        found = self._found((rtype, asked))
+        return found.current if isinstance(found, Entry) else self._awaited((rtype, asked), found, deadline)
+
+    def _awaited(self, key: Key, flight: Flight | None, deadline: float) -> Answer:
+        """What a *flight* brings; without one, what we find when we `_fly`. Raises `DnsTemporary`."""
+        full = time.monotonic() + self._patience(key)
         limit = min(full, deadline)
         hurried = limit < full
         while True:
-            found = self._found(question)
-            if isinstance(found, Answer):
-                return found
-            outcome = _landed(found, limit) if found else self._fly(question, limit, hurried)
+            outcome = _landed(flight, limit) if flight else self._fly(key, limit, hurried)
             if isinstance(outcome, DnsTemporary):
-                raise DnsTemporary(str(outcome))
+                return self._stale(key, outcome)
             if outcome:
                 return outcome
-            hurried = True  # it has waited for nothing
+            found = self._found(key)
+            if isinstance(found, Entry):
+                return found.current
+            flight, hurried = found, True  # it has waited for nothing
 
-    def _found(self, question: Question) -> Answer | Future[Outcome] | None:
+    def _found(self, key: Key) -> Entry | Flight | None:
         """What is remembered, or the flight that will bring it; None: it is for the caller to `_fly`."""
         with self._lock:
-            found = self._cache.find(question) or self._flights.get(question)
-            self._metrics.count("dns_cache_requests_total", result="hit" if found else "miss")
+            found = self._cache.find(key) or self._flights.get(key)
+            unused = found is not None and found.unused
             if found is None:
-                self._flights[question] = Future()
+                self._flights[key] = Flight()
+            elif unused:
+                found.unused = False
+        self._metrics.count("dns_cache_requests_total", result="hit" if found else "miss")
+        if unused:
+            self._metrics.count("dns_prefetches_total", result="used")
         return found
 
-    def _fly(self, question: Question, limit: float, hurried: bool) -> Outcome:
+    def _patience(self, key: Key) -> float:
+        """Seconds to wait: fewer where an old answer would do."""
+        with self._lock:
+            return min(self._timeout, STALE_PATIENCE) if self._cache.has_stale(key) else self._timeout
+
+    def _fly(self, key: Key, limit: float, hurried: bool) -> Outcome:
         """Ask, and tell everybody who waits for the same answer. A failure of one who is *hurried* is only his."""
         outcome: Outcome = None
         try:
-            outcome = self._asked(question, limit)
+            outcome = self._asked(key, limit)
         finally:
             with self._lock:
-                flight = self._flights.pop(question)
+                flight = self._flights.pop(key)
                 if isinstance(outcome, Answer):
-                    self._cache.keep(question, outcome)
+                    self._cache.keep(key, outcome, flight.unused)
             flight.set_result(None if hurried and isinstance(outcome, DnsTemporary) else outcome)
         return outcome
 
-    def _asked(self, question: Question, limit: float) -> Answer | DnsTemporary:
+    def _asked(self, key: Key, limit: float) -> Answer | DnsTemporary:
         try:
-            return (self._upstream or self.open()).answer(*question, limit)
+            return (self._upstream or self.open()).answer(*key, limit)
         except DnsTemporary as error:
             return error
 
+    def _stale(self, key: Key, trouble: DnsTemporary) -> Answer:
+        """An answer that is past its TTL, where there may be one and there is; otherwise raises the *trouble*."""
+        with self._lock:
+            answer = self._cache.revive(key)
+        if answer is None:
+            raise DnsTemporary(str(trouble))
+        self._metrics.count("dns_cache_requests_total", result="stale")
+        return answer
 
-def _landed(flight: Future[Outcome], limit: float) -> Outcome:
+    # -- ahead of those who will ask
+
+    def knows(self, key: Key) -> bool:
+        """Whether asking would be of no use: there is an answer, or it is on its way."""
+        with self._lock:
+            return self._cache.find(key) is not None or key in self._flights
+
+    def depart(self, key: Key) -> bool:
+        """Begin a flight that the caller has to `arrive`; False: somebody has been quicker."""
+        with self._lock:
+            if key in self._flights or self._cache.find(key) is not None:
+                return False
+            self._flights[key] = Flight(unused=True)
+        return True
+
+    def arrive(self, key: Key) -> Outcome:
+        """Ask for what has departed, with all the time that a question may take."""
+        return self._fly(key, time.monotonic() + self._timeout, hurried=False)
+
+    def crash(self, key: Key) -> None:
+        """Nobody will ask for what has departed: whoever waits for it, asks."""
+        with self._lock:
+            flight = self._flights.pop(key)
+        flight.set_result(None)
+
+
+def _landed(flight: Flight, limit: float) -> Outcome:
     try:
         return flight.result(max(limit - time.monotonic(), 0))
     except TimeoutError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 MAX_NAME = 253  # RFC 1035 2.3.4: 255 octets on the wire
 
@@ -14,11 +15,18 @@ def ascii_name(text: str) -> str | None:
 
     The root is ``.`` and stays so.
     """
+    return _known(text) if len(text) <= MAX_NAME else _ascii_name(text)
+
+
+def _ascii_name(text: str) -> str | None:
     name = (text if text.isascii() else a_labels(text)).lower()
     if name == ".":
         return name
     name = name.removesuffix(".")
     return name if len(name) <= MAX_NAME and _NAME.fullmatch(name) else None
+
+
+_known = lru_cache(maxsize=4096)(_ascii_name)  # one message asks for the same dozen names many times over
 
 
 def a_labels(text: str) -> str:

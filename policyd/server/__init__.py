@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import socket
 
+    from policyd.policy import Policy
     from policyd.server.channel import Channel
+    from policyd.server.worker import Post
 
 
-def serve(path: str | os.PathLike[str], *, drain: float | None = None) -> int:
+def serve(path: str | os.PathLike[str], *, drain: float | None = None, milter: bool = True) -> int:
     """Run the daemon with the configuration at *path* until it is told to stop; the exit code.
 
-    SIGHUP reloads the policy. SIGTERM or SIGINT lets open connections end
+    Without *milter* it is only the gateway. SIGHUP reloads the policy. SIGTERM or SIGINT lets open connections end
     first, for at most *drain* seconds; a second one does not.
     """
     from policyd import words
     from policyd.config import load
     from policyd.errors import PolicyError
     from policyd.journal import Journal
-    from policyd.server.supervisor import DRAIN, Supervisor
+    from policyd.server.supervisor import DRAIN, Lives, Supervisor
     from policyd.server.worker import Worker
 
     log = Journal()
@@ -32,14 +34,17 @@ def serve(path: str | os.PathLike[str], *, drain: float | None = None) -> int:
 
         return exporter.export(sock, channel, directory, log)
 
+    def relay(policy: Policy, post: Post, sock: socket.socket) -> int:
+        from policyd.server.gateway import GatewayProcess
+
+        return GatewayProcess(policy, post, log, sock).run()
+
+    def work(policy: Policy, post: Post) -> int:
+        return Worker(policy, post, log).run()
+
     words.load()
-    supervisor = Supervisor(
-        load=lambda: load(path),
-        work=lambda policy, post: Worker(policy, post, log).run(),
-        export=export,
-        log=log,
-        drain=DRAIN if drain is None else drain,
-    )
+    lives = Lives(work if milter else None, relay, export)
+    supervisor = Supervisor(lambda: load(path), lives, log, DRAIN if drain is None else drain)
     try:
         return supervisor.run()
     except (PolicyError, OSError) as error:

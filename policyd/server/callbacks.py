@@ -12,16 +12,12 @@ from typing import Any
 import milter
 
 from policyd.journal import report
-from policyd.server import macros
+from policyd.server.agreement import Agreement, agree
 from policyd.server.listener import NAME
 from policyd.server.session import Host, Session
 
 CURRENT: ContextVar[Session] = ContextVar("CURRENT")
 """The session whose callback runs: pymilter keeps a thread state, and with it a context, per connection."""
-
-ACTIONS = milter.ADDHDRS | milter.CHGHDRS | milter.DELRCPT | milter.QUARANTINE | milter.SETSYMLIST
-STEPS = milter.P_NR_HDR | milter.P_NR_EOH | milter.P_NR_BODY | milter.P_HDR_LEADSPC | milter.P_NOUNKNOWN
-"""No answer to header fields and body, the exact octets of fields, and no unknown commands."""
 
 LARGEST = (1 << 20) - 1
 """Octets of a packet: by itself libmilter ends a connection over 65535, and Postfix passes fields of 102400."""
@@ -31,24 +27,32 @@ BROKEN = 70  # EX_SOFTWARE
 
 def install(host: Host) -> None:
     """Have libmilter open a `Session` of *host* for every connection."""
-    leading_space = False
+    agreements: list[Agreement] = []  # the different ones so far
 
     def negotiate(ctx: Any, options: list[int]) -> int:
-        nonlocal leading_space
-        leading_space = bool(options[1] & milter.P_HDR_LEADSPC)
-        agree(ctx, options)
-        begin(ctx)
+        talk = host.conversation()
+        agreed = agree(ctx, options, talk.needs)
+        if agreed not in agreements:
+            agreements.append(agreed)
+        begin(ctx, Session(ctx, host, talk, agreed))
         return int(milter.CONTINUE)
 
-    def begin(ctx: Any) -> Session:
-        session = Session(ctx, host, leading_space)
+    def begin(ctx: Any, session: Session) -> Session:
         ctx.setpriv(session)
         CURRENT.set(session)
         return session
 
     def connect(ctx: Any, *client: Any) -> int:
-        """The protocol allows another client on the same channel (SMFIC_QUIT_NC), under what was agreed before."""
-        return (ctx.getpriv() or begin(ctx)).connect(*client)
+        """The protocol allows another client on the same channel (SMFIC_QUIT_NC), under what was agreed before.
+
+        pymilter forgets a channel with its first client. So that has to be what everybody has agreed to so far.
+        """
+        if session := ctx.getpriv():
+            return int(session.connect(*client))
+        talk = host.conversation()
+        session = begin(ctx, Session(ctx, host, talk, agreements[0]))
+        known = [agreed.needs for agreed in agreements] == [talk.needs]
+        return session.connect(*client) if known else session.refuse()
 
     milter.set_connect_callback(connect)
     milter.set_helo_callback(lambda ctx, name: ctx.getpriv().helo(name))
@@ -63,14 +67,6 @@ def install(host: Host) -> None:
     milter.register(NAME, data=lambda ctx: ctx.getpriv().data(), negotiate=negotiate)
     raise_packet_limit()
     _catch(host)
-
-
-def agree(ctx: Any, options: list[int]) -> None:
-    """Settle with the MTA what is done and sent. *options*: actions and steps it offers, and two that mean nothing."""
-    actions, steps = options[:2]
-    if actions & milter.SETSYMLIST:
-        macros.ask(ctx)
-    options[:] = [actions & ACTIONS, steps & STEPS, 0, 0]
 
 
 def raise_packet_limit() -> None:

@@ -16,7 +16,7 @@ from policyd.journal import report
 from policyd.metrics import FAMILIES, PREFIX, Kind
 from policyd.server.channel import Channel, Order
 from policyd.server.pages import Page, serve
-from policyd.server.state import State, samples
+from policyd.server.state import GATEWAY, State, samples
 from policyd.transaction import Log
 
 
@@ -50,7 +50,7 @@ class Exporter:
         yield from self._merged("counter_*.db")
         yield from self._merged("histogram_*.db")
         gauges = {worker: self._file(worker) for worker in self.state.workers}
-        yield from self._merged(*gauges.values())
+        yield from self._merged(*gauges.values(), *([self._file(GATEWAY)] if self.state.gateway else []))
         open_by_worker = {worker: _total(self._merged(file), "connections") for worker, file in gauges.items()}
         yield from _supervised(self.state, open_by_worker)
 

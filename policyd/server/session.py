@@ -15,8 +15,10 @@ from policyd.language.verdict import Outcome
 from policyd.metrics import Metrics
 from policyd.replies import TROUBLE, Reply
 from policyd.server import macros
+from policyd.server.agreement import Agreement
+from policyd.server.mta import POSTFIX, mta
 from policyd.server.wire import client, exact, header_value, outbound, reply_lines, text
-from policyd.transaction import Log
+from policyd.transaction import Client, Log
 
 ANSWERS = {  # outcome: (what libmilter is told, default reply code, default enhanced code)
     Outcome.OK: (milter.CONTINUE, "", ""),  # never ACCEPT: that would end all later checks
@@ -31,6 +33,10 @@ FAILURE = Reply(Outcome.ERROR, 451, "4.3.0", (TROUBLE,))
 """What the client is told when policyd itself fails."""
 
 
+UNANNOUNCED = Reply(Outcome.DEFER, 451, "4.7.1", ("Command refused, required Proxy negotiation failed",))
+"""What it is told when it comes from a gateway's address, and no gateway has told of it; the store may be to blame."""
+
+
 class Host(Protocol):
     """What a session needs of the process it runs in."""
 
@@ -40,16 +46,35 @@ class Host(Protocol):
     def conversation(self) -> Conversation:
         """A new one, under the policy in force."""
 
+    def identify(self, client: Client) -> Client | None:
+        """Who *client* really is, if it is a gateway; None where no gateway has told. Raises `Defer`."""
 
-def guarded(
-    phase: str, otherwise: Callable[[Session, Reply], int]
-) -> Callable[[Callable[..., int]], Callable[..., int]]:
+
+PHASES = {
+    "connect": "connect",
+    "helo": "helo",
+    "envfrom": "mail",
+    "envrcpt": "rcpt",
+    "data": "predata",
+    "header": "data",
+    "eoh": "data",
+    "body": "data",
+    "eom": "data",
+    "abort": "data",
+    "close": "quit",
+}
+"""What logs and metrics call the time of each callback."""
+
+
+def guarded(otherwise: Callable[[Session, Reply], int]) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Nothing that a callback raises reaches libmilter: it is logged and counted, and *otherwise* gets `FAILURE`."""
 
     def decorate(callback: Callable[..., int]) -> Callable[..., int]:
+        event = callback.__name__
+
         @wraps(callback)
         def run(session: Session, *arguments: Any) -> int:
-            session.phase = phase
+            session.event = event
             try:
                 return callback(session, *arguments)
             except Exception as error:
@@ -64,24 +89,32 @@ def guarded(
 class Session:
     """One connection from the MTA. Its public methods are libmilter's callbacks.
 
-    *leading_space*: header fields come and go with the blank after their colon.
+    *agreed*: what the MTA tells of it; *talk* needs no more.
     """
 
-    def __init__(self, ctx: Any, host: Host, leading_space: bool) -> None:
-        self.phase = "connect"
+    def __init__(self, ctx: Any, host: Host, talk: Conversation, agreed: Agreement) -> None:
+        self.event = "connect"
         self._ctx = ctx
         self._host = host
-        self._leading_space = leading_space
-        self._talk = host.conversation()
+        self._talk = talk
+        self._agreed = agreed
+        self._mta = POSTFIX
         self._connected = False
         self._in_message = False
         self._refusal: Reply | None = None  # of the connection: the answer to every command
         self._trouble: Reply | None = None  # with the message: the answer to the next command
 
+    def refuse(self) -> int:
+        """Have nothing to do with this connection: nobody knows what was agreed for it."""
+        self._refusal = FAILURE
+        return int(milter.TEMPFAIL)
+
     # -- replies
 
     def _tell(self, reply: Reply) -> int:
-        """Give *reply* to the MTA as the answer to this command."""
+        """Give *reply* to the MTA as the answer to this command, if it waits for one."""
+        if self.event in self._agreed.silent:
+            return self._hold(reply)
         status, code, enhanced = ANSWERS[reply.outcome]
         if code:
             if str(reply.code)[0] == code[0]:  # libmilter drops a text whose class is not that of the status
@@ -92,32 +125,39 @@ class Session:
 
     def _hold(self, reply: Reply) -> int:
         """Keep *reply* until a command can be answered: there is no answer now, or it could not carry a text."""
-        if self._in_message:
-            self._trouble = reply
-            return int(milter.NOREPLY)
         if reply.outcome is not Outcome.OK:
-            self._refusal = reply
-        return int(milter.CONTINUE)
+            if self.event in ("connect", "helo"):
+                self._refusal = reply
+            else:
+                self._trouble = reply
+        return self._unanswered()
+
+    def _unanswered(self) -> int:
+        """Go on, with an answer that says so where the MTA waits for one."""
+        return int(milter.NOREPLY if self.event in self._agreed.silent else milter.CONTINUE)
 
     def _ignore(self, _: Reply) -> int:
         return int(milter.CONTINUE)
 
     def _due(self) -> Reply | None:
-        """What was held. Trouble with a message is told once."""
+        """What was held. Trouble with a message is told once; a client that nobody announced is logged only now."""
         trouble, self._trouble = self._trouble, None
-        return self._refusal or trouble
+        return self._noted(UNANNOUNCED) if self._refusal is UNANNOUNCED else self._refusal or trouble
 
     def fault(self, error: BaseException) -> None:
         """Log and count an unexpected exception."""
-        report(self._host.log.write, f"{self._subject()} phase={self.phase}", error)
-        self._host.metrics.count("errors_total", phase=self.phase, outcome="fail_defer")
+        phase = PHASES[self.event]
+        report(self._host.log.write, f"{self._subject()} phase={phase}", error)
+        self._host.metrics.count("errors_total", phase=phase, outcome="fail_defer")
 
     def _noted(self, reply: Reply) -> Reply:
         """*reply*, logged if it ends something."""
-        if reply.outcome is not Outcome.OK or self.phase == "data":
+        if reply.outcome is not Outcome.OK or self.event == "eom":
             answer = " ".join(filter(None, (str(reply.code or ""), reply.enhanced, *reply.lines[:1])))
             where = reply.where or "-"
-            verdict = f'phase={self.phase} verdict={reply.outcome.value} reply="{answer}" where={where}'
+            verdict = f'phase={PHASES[self.event]} verdict={reply.outcome.value} reply="{answer}" where={where}'
+            if reply.explanation:
+                verdict += f" explanation={reply.explanation}"
             self._host.log.write("main", f"{self._subject()} {verdict}")
         return reply
 
@@ -127,27 +167,35 @@ class Session:
 
     # -- the connection
 
-    @guarded("connect", _hold)
+    @guarded(_hold)
     def connect(self, name: str, family: int, address: Any) -> int:
         """A client has connected. What its ACL says is held: a refusal here could not carry a text."""
         self._macros(milter.M_CONNECT)
+        self._mta = mta(self._talk.macros.get("v", ""))
+        self._talk.connection.own_fields = self._mta.own_fields
         self._host.metrics.count("connections")
-        self._host.metrics.count("client_address_sources_total", source="milter")
         self._connected = True
-        return self._hold(self._noted(self._talk.connect(client(name, address, self._talk.macros))))
+        told = client(name, address, self._talk.macros)
+        peer = self._host.identify(told)
+        if peer is None:
+            self._talk.connection.client = told  # for the log; no ACL judges it
+            return self._hold(UNANNOUNCED)
+        self._host.metrics.count("client_address_sources_total", source=peer.source)
+        return self._hold(self._noted(self._talk.connect(peer)))
 
-    @guarded("helo", _tell)
+    @guarded(_tell)
     def helo(self, name: str) -> int:
         """HELO or EHLO."""
         return self._command(milter.M_HELO, self._talk.helo, text(name))
 
-    @guarded("helo", _hold)
+    @guarded(_hold)
     def _helo_octets(self, name: bytes) -> int:
         """HELO with a name that pymilter cannot decode; it has told libmilter to go on."""
+        self.event = "helo"
         self._macros(milter.M_HELO)
         return self._hold(self._refusal or self._noted(self._talk.helo(text(name))))
 
-    @guarded("quit", _ignore)
+    @guarded(_ignore)
     def close(self) -> int:
         """The connection is over."""
         self._ctx.setpriv(None)  # the two hold each other, and nothing collects such a pair
@@ -158,45 +206,45 @@ class Session:
 
     # -- the message
 
-    @guarded("mail", _tell)
+    @guarded(_tell)
     def envfrom(self, path: bytes, *parameters: bytes) -> int:
         """MAIL."""
         self._in_message = False
         return self._command(milter.M_ENVFROM, self._talk.mail, text(path), tuple(map(text, parameters)))
 
-    @guarded("rcpt", _tell)
+    @guarded(_tell)
     def envrcpt(self, path: bytes, *parameters: bytes) -> int:
         """RCPT."""
         self._in_message = True
         return self._command(milter.M_ENVRCPT, self._talk.rcpt, text(path), tuple(map(text, parameters)))
 
-    @guarded("predata", _tell)
+    @guarded(_tell)
     def data(self) -> int:
         """DATA."""
         return self._command(milter.M_DATA, self._talk.predata)
 
-    @guarded("data", _hold)
+    @guarded(_hold)
     def header(self, name: str, value: bytes) -> int:
         """A header field; its value begins with the blank after the colon, and lines end in LF."""
         if not self._trouble:
-            self._talk.header(text(name), value if self._leading_space else b" " + value)
-        return int(milter.NOREPLY)
+            self._talk.header(text(name), value if self._agreed.leading_space else b" " + value)
+        return self._unanswered()
 
-    @guarded("data", _hold)
+    @guarded(_hold)
     def eoh(self) -> int:
         """The end of the header."""
         if not self._trouble:
             self._talk.end_of_headers()
-        return int(milter.NOREPLY)
+        return self._unanswered()
 
-    @guarded("data", _hold)
+    @guarded(_hold)
     def body(self, chunk: bytes) -> int:
         """A part of the body, cut anywhere."""
         if not self._trouble:
             self._talk.body(chunk)
-        return int(milter.NOREPLY)
+        return self._unanswered()
 
-    @guarded("data", _tell)
+    @guarded(_tell)
     def eom(self) -> int:
         """The end of the message: its verdict, and its edits if it is accepted."""
         self._in_message = False
@@ -209,7 +257,7 @@ class Session:
                 APPLY[type(edit)](self, edit)
         return reply
 
-    @guarded("data", _ignore)
+    @guarded(_ignore)
     def abort(self) -> int:
         """The message is over before its end: RSET, or a refusal."""
         self._in_message = False
@@ -225,25 +273,25 @@ class Session:
         return self._tell(self._due() or self._noted(judge(*arguments)))
 
     def _macros(self, stage: int) -> None:
-        macros.update(self._talk.macros, self._ctx, stage)
+        macros.update(self._talk.macros, self._ctx, self._agreed.macros[stage], self._mta.xtext)
 
     def missed(self, error: UnicodeDecodeError) -> None:
         """A callback that pymilter could not make: a HELO name, or the name of a header field, was not UTF-8."""
         if self._connected and not self._in_message:
             self._helo_octets(error.object)
         else:
-            self.phase = "data" if self._in_message else "connect"
+            self.event = "header" if self._in_message else "connect"
             self.fault(error)
             self._hold(FAILURE)
 
     # -- edits
 
     def _add_header(self, edit: AddHeader) -> None:
-        value = header_value(edit.value, self._leading_space)
-        self._ctx.addheader(outbound(edit.name), value, -1 if edit.index is None else edit.index)
+        value = header_value(edit.value, self._agreed.leading_space)
+        self._ctx.addheader(outbound(edit.name), value, self._mta.end if edit.index is None else edit.index)
 
     def _change_header(self, edit: ChangeHeader) -> None:
-        value = None if edit.value is None else header_value(edit.value, self._leading_space)
+        value = None if edit.value is None else header_value(edit.value, self._agreed.leading_space)
         self._ctx.chgheader(exact(edit.name), edit.index, value)
 
     def _delete_recipient(self, edit: DeleteRecipient) -> None:

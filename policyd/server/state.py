@@ -14,6 +14,9 @@ Sample = tuple[str, Mapping[str, str], float]
 """The name of a metric in the catalogue, its labels, its value."""
 
 
+GATEWAY = "gateway"  # the process's name
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Of the daemon, at one moment. Times in seconds since 1970."""
@@ -21,6 +24,7 @@ class State:
     started: float = 0.0
     listening: bool = False
     workers: list[str] = field(default_factory=list)  # the names of those that live
+    gateway: bool = False  # it lives, too
     restarts: int = 0
     reloads: int = 0  # that succeeded
     failures: int = 0  # reloads that did not
@@ -40,8 +44,8 @@ class State:
 
     @property
     def ready(self) -> bool:
-        """Whether mail can be judged now."""
-        return self.listening and bool(self.workers)
+        """Whether mail can be judged now, or relayed to where it is."""
+        return self.listening and bool(self.workers or self.gateway)
 
 
 def samples(state: State, connections: Mapping[str, float]) -> Iterator[Sample]:

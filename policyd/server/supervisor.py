@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
@@ -22,13 +22,14 @@ from tempfile import mkdtemp
 
 from policyd import __version__
 from policyd.errors import PolicyError
+from policyd.gateway import places
 from policyd.journal import report
 from policyd.policy import Policy
 from policyd.server import notify, pages
 from policyd.server.channel import WAKE, Channel, Order
 from policyd.server.children import Children
-from policyd.server.listener import listen
-from policyd.server.state import State
+from policyd.server.listener import Listener, listen
+from policyd.server.state import GATEWAY, State
 from policyd.server.worker import CANNOT_BOOT, Post
 from policyd.transaction import Log
 
@@ -49,6 +50,12 @@ FIXED = (
     "dns_port",
     "dns_timeout",
     "dns_cache_size",
+    "dns_prefetch",
+    "dns_serve_stale",
+    "gateway_listen",
+    "gateway_mta",
+    "gateway_source",
+    "gateway_tell",
 )
 """The settings that a reload does not change: they describe what is open."""
 
@@ -56,20 +63,34 @@ Work = Callable[[Policy, Post], int]
 """A worker's life, from the fork to its exit code."""
 Export = Callable[[socket.socket, Channel, str], int]
 """The exporter's: its listening socket, its channel, the directory with the counts."""
+Relay = Callable[[Policy, Post, socket.socket], int]
+"""The gateway's: what a worker gets, and its listening socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """What children do. Without *work*, none of them serves an MTA's questions."""
+
+    work: Work | None
+    relay: Relay
+    export: Export
 
 
 class Supervisor:
-    """*load* compiles the policy, at the start and for each SIGHUP; *work* and *export* are what children do."""
+    """*load* compiles the policy, at the start and for each SIGHUP; *lives* are what children do."""
 
-    def __init__(self, load: Callable[[], Policy], work: Work, export: Export, log: Log, drain: float = DRAIN) -> None:
+    def __init__(self, load: Callable[[], Policy], lives: Lives, log: Log, drain: float = DRAIN) -> None:
         self._load = load
-        self._work = work
-        self._export = export
+        self._lives = lives
         self._log = log
         self._drain = drain
         self._state = State(started=time.time())
         self._shown: State | None = None  # what the exporter knows
         self._ready = False
+        self._pages: socket.socket | None = None
+        self._door: socket.socket | None = None  # the gateway's
+        self._listener: Listener | None = None  # the milter's
+        self._workers: list[str] = []
 
     def run(self) -> int:
         """Serve until a signal ends it; the exit code. Raises PolicyError or OSError when it cannot begin."""
@@ -89,22 +110,48 @@ class Supervisor:
         if settings.metrics_address:
             self._pages = pages.listen(settings.metrics_address)
             self._children.want(EXPORTER, self._be_exporter)
-        self._listener = listen(settings.milter_socket, settings.milter_socket_mode, settings.milter_socket_group)
-        self._workers = [f"worker-{number}" for number in range(settings.workers or len(os.sched_getaffinity(0)))]
-        for name in self._workers:
-            self._children.want(name, partial(self._be_worker, name))
+        if settings.gateway_listen:
+            places.way(settings)  # or why there is none
+            self._door = places.listen(settings.gateway_listen)
+            self._children.want(GATEWAY, self._be_gateway)
+        if self._lives.work:
+            self._open_milter(self._lives.work)
+        elif not self._door:
+            raise OSError("gateway_listen is not set: there is nothing to do")
         self._note(listening=True)
         self._loaded()
 
-    def _be_worker(self, name: str, channel: Channel) -> int:
-        if self._settings.metrics_address:
-            self._pages.close()
-        post = Post(name, channel, self._listener, self._settings, self._directory, self._drain)
-        return self._work(self._policy, post)
+    def _open_milter(self, work: Work) -> None:
+        settings = self._settings
+        self._listener = listen(settings.milter_socket, settings.milter_socket_mode, settings.milter_socket_group)
+        self._workers = [f"worker-{number}" for number in range(settings.workers or len(os.sched_getaffinity(0)))]
+        for name in self._workers:
+            self._children.want(name, partial(self._be_worker, work, name))
+
+    def _be_worker(self, work: Work, name: str, channel: Channel) -> int:
+        self._leave(self._pages, self._door)
+        return work(self._policy, self._post(name, channel))
+
+    def _be_gateway(self, channel: Channel) -> int:
+        assert self._door is not None
+        self._leave(self._pages)
+        return self._lives.relay(self._policy, self._post(GATEWAY, channel), self._door)
 
     def _be_exporter(self, channel: Channel) -> int:
-        os.close(self._listener.descriptor)
-        return self._export(self._pages, channel, self._directory)
+        assert self._pages is not None
+        self._leave(self._door)
+        if self._listener:
+            os.close(self._listener.descriptor)
+        return self._lives.export(self._pages, channel, self._directory)
+
+    def _post(self, name: str, channel: Channel) -> Post:
+        return Post(name, channel, self._listener, self._settings, self._directory, self._drain)
+
+    def _leave(self, *others: socket.socket | None) -> None:
+        """A child has no use for the sockets of *others*."""
+        for sock in others:
+            if sock is not None:
+                sock.close()
 
     # -- going on
 
@@ -136,15 +183,26 @@ class Supervisor:
 
     def _show(self, anew: bool) -> None:
         """Tell the exporter, and once systemd, how things are."""
-        serving = [name for name in self._children.names(serving=True) if name != EXPORTER]
-        self._note(workers=serving)
+        serving = self._children.names(serving=True)
+        self._note(workers=[name for name in serving if name in self._workers], gateway=GATEWAY in serving)
         if anew or self._state != self._shown:
             self._children.tell([EXPORTER], Order.STATE, self._state.encode())
             self._shown = self._state
-        if not self._ready and len(serving) == len(self._workers):
+        if not self._ready and set(self._crew) <= set(serving):
             self._ready = True
-            self._say(f"policyd {__version__}: {len(serving)} workers at {self._listener}")
-            self._tell_systemd("READY=1", f"STATUS={len(serving)} workers at {self._listener}")
+            self._say(f"policyd {__version__}: {self._work_done()}")
+            self._tell_systemd("READY=1", f"STATUS={self._work_done()}")
+
+    @property
+    def _crew(self) -> list[str]:
+        """Who gets orders."""
+        return [*self._workers, *([GATEWAY] if self._door else [])]
+
+    def _work_done(self) -> str:
+        """What all this is for, in words."""
+        workers = f"{len(self._workers)} workers at {self._listener}" if self._listener else ""
+        door = f"a gateway at {self._settings.gateway_listen}" if self._door else ""
+        return ", ".join(filter(None, (workers, door)))
 
     # -- the policy
 
@@ -163,7 +221,7 @@ class Supervisor:
             self._policy = policy
             self._note(reloads=self._state.reloads + 1)
             self._loaded()
-            self._children.tell(self._workers, Order.POLICY, pickle.dumps(policy.snapshot))
+            self._children.tell(self._crew, Order.POLICY, pickle.dumps(policy.snapshot))
         self._tell_systemd("READY=1")
 
     def _loaded(self) -> None:
@@ -185,11 +243,13 @@ class Supervisor:
         self._tell_systemd("STOPPING=1")
         self._say("stopping")
         self._children.want_no_more()
-        self._listener.withdraw()
-        os.close(self._listener.descriptor)
+        if self._listener:
+            self._listener.withdraw()
+            os.close(self._listener.descriptor)
+        self._leave(self._door)
         self._note(listening=False)
         self._show(anew=True)
-        self._children.tell(self._workers, Order.DRAIN)
+        self._children.tell(self._crew, Order.DRAIN)
         deadline = time.monotonic() + self._drain + GRACE
         while set(self._children.names()) - {EXPORTER} and time.monotonic() < deadline:
             if self._wait(deadline - time.monotonic()) in STOP:

@@ -23,8 +23,9 @@ PIECE = re.compile(r"%%|.", re.DOTALL)
 
 def text(received: str | bytes) -> str:
     """What libmilter handed over, one character per octet; pymilter has decoded some of it as UTF-8."""
-    octets = received.encode() if isinstance(received, str) else received
-    return octets.decode("latin-1")
+    if isinstance(received, str):
+        return received if received.isascii() else received.encode().decode("latin-1")
+    return received.decode("latin-1")
 
 
 def client(name: str, address: Any, macros: Mapping[str, str]) -> Client:
@@ -37,9 +38,19 @@ def client(name: str, address: Any, macros: Mapping[str, str]) -> Client:
         address=ip,
         port=address[1] if ip else 0,
         name="" if name.startswith("[") or name == "unknown" else text(name),
-        local_address=(macros.get("daemon_addr") or macros.get("if_addr") or "").removeprefix("IPv6:"),
+        local_address=_local_address(macros),
         local_port=int(port) if port.isascii() and port.isdigit() else 0,
     )
+
+
+def _local_address(macros: Mapping[str, str]) -> str:
+    """The address that the client connected to. ``{daemon_addr}`` of Sendmail is where it listens: maybe everywhere."""
+    told = (macros.get("if_addr") or macros.get("daemon_addr") or "").removeprefix("IPv6:")
+    try:
+        local = ip_address(told)
+    except ValueError:
+        return told
+    return "" if local.is_unspecified else str(local)
 
 
 def outbound(text: str) -> str:

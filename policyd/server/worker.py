@@ -6,7 +6,7 @@ import os
 import pickle
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from threading import Thread
 
 import milter
@@ -14,16 +14,24 @@ import milter
 from policyd.config import compile
 from policyd.conversation import Conversation
 from policyd.errors import Defer, PolicyError
+from policyd.explanations import Witness
+from policyd.explanations.archive import archive
+from policyd.gateway.registry import Registry, Unknown
 from policyd.journal import report
 from policyd.metrics import Metrics, NoMetrics, PrometheusMetrics
 from policyd.outbox import NoOutbox, Outbox, SmtpOutbox
 from policyd.policy import Policy
+from policyd.resolver import Prefetch, Resolver
 from policyd.server.callbacks import install
 from policyd.server.channel import Channel, Order
 from policyd.server.descriptors import accepted, retire
 from policyd.server.listener import Listener
 from policyd.settings import Settings
-from policyd.transaction import Log, Services
+from policyd.transaction import Client, Log, Services
+from policyd.trials.accompanied import Accompanied, Companion
+from policyd.trials.installed import Installed, place
+from policyd.trials.recording import Recorder
+from policyd.trials.shadow import Shadow, aside
 
 LAST_LETTERS = 5.0  # seconds for mail of our own that still waits when a worker ends
 CANNOT_BOOT = 3
@@ -39,7 +47,7 @@ class Post:
 
     name: str
     channel: Channel
-    listener: Listener
+    listener: Listener | None  # where the MTA connects; None where only the gateway works
     settings: Settings
     metrics: str
     drain: float
@@ -56,7 +64,29 @@ class Worker:
 
     def conversation(self) -> Conversation:
         """A new one; it keeps the policy in force now."""
-        return Conversation(self.policy, self._services)
+        witness = Witness(self._archive) if self._archive else None
+        companions = self._companions()
+        if not companions:
+            return Conversation(self.policy, self._services, witness=witness)
+        return Accompanied(companions, self.policy, self._services, witness=witness)
+
+    def _companions(self) -> list[Companion]:
+        """Who listens to a new conversation."""
+        companions: list[Companion] = []
+        if (shadow := self._shadow.policy) is not None:
+            companions.append(Shadow(shadow, aside(self._services), self.log, self.metrics))
+        settings = self.policy.settings
+        if path := settings.record_sessions:
+            largest, full = settings.record_message_size, settings.record_file_size
+            companions.append(Recorder(path, largest, full, time.time(), partial(self.log.write, "panic")))
+        return companions
+
+    def identify(self, client: Client) -> Client | None:
+        """Who *client* really is, if it is a gateway; None where no gateway has told. Raises `Defer`."""
+        try:
+            return self._registry.behind(client)
+        except Unknown:  # gone again, or nobody to believe, or (by XCLIENT) about to be introduced
+            return None
 
     def run(self) -> int:
         """Serve until told to end; the exit code."""
@@ -68,32 +98,50 @@ class Worker:
         except Exception as error:
             report(self.log.write, f"{self._post.name}, starting", error)
             return CANNOT_BOOT
+        self._serve()
+        return 0
+
+    def _serve(self) -> None:
+        """Do the work of this process."""
         install(self)
+        self._ready()
+        milter.main()
+
+    def _ready(self) -> None:
+        """Say that the work has begun, and listen to orders from now on."""
         self._post.channel.announce()
         Thread(target=self._obey, name="orders", daemon=True).start()
-        milter.main()
-        return 0
 
     def _open(self) -> None:
         """Connect to the world. Nothing of this may happen before the fork."""
-        from policyd.resolver.cached import CachedResolver
-        from policyd.stores import LmdbStore
+        from policyd.stores.configured import stores
 
         settings = self._post.settings
         if self._post.metrics:
             counts = PrometheusMetrics(self._post.metrics, self._post.name)
             counts.open()
             self.metrics = counts
-        resolver = CachedResolver(
-            settings.dns_servers, settings.dns_port, settings.dns_timeout, settings.dns_cache_size, self.metrics
-        )
-        resolver.open()
-        self._store = LmdbStore(
-            Path(settings.state_directory) / "store", complain=lambda text: self.log.write("panic", text)
-        )
-        self._store.open()
+        resolver, prefetch = self._dns()
+        self._stores = stores(settings, self.metrics, partial(self.log.write, "panic"))
+        self._stores.shared.open()
+        self._registry = Registry.of(settings, self._stores.shared, self._stores.here)
         self._outbox = outbox(settings, self.log)
-        self._services = Services(resolver, self._store, self.metrics, self.log, outbox=self._outbox)
+        self._shadow = Installed(place(settings), partial(self.log.write, "panic"))
+        self._archive = archive(settings, partial(self.log.write, "panic"))
+        shared = self._stores.shared
+        self._services = Services(resolver, shared, self.metrics, self.log, outbox=self._outbox, prefetch=prefetch)
+
+    def _dns(self) -> tuple[Resolver, Prefetch]:
+        from policyd.resolver.cache import Cache
+        from policyd.resolver.cached import CachedResolver
+        from policyd.resolver.prefetch import Prefetcher
+
+        settings = self._post.settings
+        cache = Cache(settings.dns_cache_size, settings.dns_serve_stale)
+        resolver = CachedResolver(settings.dns_servers, settings.dns_port, settings.dns_timeout, cache, self.metrics)
+        resolver.open()
+        complain = partial(report, self.log.write)
+        return resolver, Prefetcher(resolver, settings.dns_prefetch, complain, self.metrics).ask
 
     # -- orders, in a thread of their own: the main one is libmilter's, and runs no Python until it ends
 
@@ -105,7 +153,7 @@ class Worker:
                 self._adopt(message[1])
             self._drain()
             self._outbox.close(LAST_LETTERS)
-            self._store.close()
+            self._stores.close()
             code = 0
         except Exception as error:
             report(self.log.write, self._post.name, error)
@@ -121,6 +169,7 @@ class Worker:
 
     def _drain(self) -> None:
         """Leave new connections to others, and wait for the end of those that are open."""
+        assert self._post.listener is not None
         bound, deadline = self._post.listener.bound, time.monotonic() + self._post.drain
         retire(self._post.listener.descriptor)
         while (sessions := accepted(bound)) and time.monotonic() < deadline:

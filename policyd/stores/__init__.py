@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from policyd.stores.host import LmdbStore
 from policyd.stores.memory import MemoryStore
-from policyd.stores.protocol import Step, Store
+from policyd.stores.protocol import Operation, Step, Store
 
-__all__ = ["LmdbStore", "MemoryStore", "Step", "Store"]
+__all__ = ["LmdbStore", "MemoryStore", "Operation", "Step", "Store"]

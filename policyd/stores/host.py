@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
 import os
 import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 
 import lmdb
 
 from policyd.errors import Defer
-from policyd.stores.protocol import Step, T
+from policyd.stores.protocol import Step, T, fitting
 from policyd.stores.soundness import distrust, opened
 
 EXPIRY = struct.Struct(">d")  # before each value in LMDB: when it expires, in seconds since 1970
-LONGEST_KEY = 511  # LMDB's own limit, in octets
 SWEPT = 4  # records that an update looks at: it adds one at most, so that expired ones cannot pile up
-PURGED = 1000  # and that it looks at when there is no room
+CROWD = 128  # and that it looks at when room gets short
+MAKING_ROOM = 6  # times its size is made free for a new record: a page is not free before all of it is
+ROUNDS = 32  # times that room is made for one record
+TOLD_EVERY = 3600.0  # seconds: that the store is full is not news each time
+BATCH = 256  # records that a scan reads at once: what a reader sees cannot be written over meanwhile
 
 
 class LmdbStore:
@@ -29,7 +33,9 @@ class LmdbStore:
 
     *directory* belongs to the database alone. It is made if need be, and the
     database opened, at first use, and again in a child after a fork: an LMDB
-    environment must not cross one. *size* bounds the database, in octets.
+    environment must not cross one. *size* bounds the database, in octets: when it is
+    nearly full, records that would expire first make room for new ones, before
+    those that last.
 
     No commit waits for the disk: a killed process loses nothing, but a crash of
     the host may harm the file. So the first process to open it after a boot
@@ -53,6 +59,8 @@ class LmdbStore:
         self._owner = 0  # the process that opened the environment
         self._environment: lmdb.Environment
         self._hand = b""  # where sweeping goes on
+        self._longest = 0.0  # of the times to live so far, in seconds
+        self._quiet_until = -math.inf  # when it may be told again that the store is full
 
     def open(self) -> None:
         """Open the database now, in this process. Raises `Defer`."""
@@ -73,52 +81,91 @@ class LmdbStore:
     def get(self, key: bytes) -> bytes | None:
         """What is stored, unless it has expired."""
         with self._failures(), self._begin() as txn:
-            return _live(txn.get(_fitting(key)), self._clock())
+            return _live(txn.get(fitting(key)), self._clock())
+
+    def put(self, key: bytes, value: bytes, ttl: float) -> None:
+        """Store *value* for *ttl* seconds, whatever was there."""
+        self.update(key, lambda stored, now: (value, None), ttl)
+
+    def delete(self, key: bytes) -> None:
+        """Forget what is stored, if anything is."""
+        with self._failures(), self._begin(write=True) as txn:
+            txn.delete(fitting(key))
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Everything whose key begins with *prefix*, in the order of keys."""
+        start = prefix
+        while True:
+            with self._failures(), self._begin() as txn:
+                batch, last = _batch(txn, prefix, start, self._clock())
+            yield from batch
+            if last is None:
+                return
+            start = last + b"\0"  # the next one there can be
+
+    def read(self, key: bytes, step: Step[T]) -> T:
+        """What *step* answers to what is stored now; nothing is written."""
+        with self._failures(), self._begin() as txn:
+            now = self._clock()
+            return step(_live(txn.get(fitting(key)), now), now)[1]
 
     def update(self, key: bytes, step: Step[T], ttl: float) -> T:
         """Read, compute and write as one; the value lives for *ttl* seconds. Also drops a few expired ones."""
+        key = fitting(key)
         with self._failures():
             try:
-                return self._updated(_fitting(key), step, ttl)
+                return self._updated(key, step, ttl)
             except lmdb.MapFullError:
-                self._purge()
-                return self._updated(_fitting(key), step, ttl)
+                return self._made_to_fit(key, step, ttl)
+
+    def until(self, deadline: float) -> LmdbStore:
+        """The same store: it waits for other processes, and they for nobody."""
+        return self
+
+    def _made_to_fit(self, key: bytes, step: Step[T], ttl: float) -> T:
+        """The same when there is no page left: others make room, little by little, as all wait for each transaction."""
+        for _ in range(ROUNDS):
+            with self._begin(write=True) as txn:
+                self._sweep(txn, self._clock(), math.inf, self._size)
+            with suppress(lmdb.MapFullError):
+                return self._updated(key, step, ttl)
+        raise lmdb.MapFullError("no room")
 
     def _updated(self, key: bytes, step: Step[T], ttl: float) -> T:
         with self._begin(write=True) as txn:
             now, record = self._clock(), txn.get(key)
-            value, answer = step(_live(record, now))
+            value, answer = step(_live(record, now), now)
             if value is not None:
-                if record is None and self._is_full():
-                    raise lmdb.MapFullError("no room for a new record")
+                self._longest = max(self._longest, ttl)
+                soon = self._pressure() * self._longest if record is None else 0.0
+                self._sweep(txn, now, soon, MAKING_ROOM * len(value))
                 txn.put(key, EXPIRY.pack(now + ttl) + value)
-                self._sweep(txn, now)
             return answer
 
-    def _is_full(self) -> bool:
+    def _pressure(self) -> float:
+        """How short of room it is: 0 while an eighth is free, 1 when nothing is."""
         pages = self._environment.stat()
         used = pages["branch_pages"] + pages["leaf_pages"] + pages["overflow_pages"]
-        return used * pages["psize"] >= self._size
+        return min(max(8.0 * used * pages["psize"] / self._size - 7.0, 0.0), 1.0)
 
-    def _purge(self) -> None:
-        """Make room, little by little: others wait for the end of each transaction."""
-        for _ in range(PURGED // SWEPT):
-            with self._begin(write=True) as txn:
-                self._sweep(txn, self._clock())
+    def _sweep(self, txn: lmdb.Transaction[memoryview], now: float, soon: float, room: int) -> None:
+        """Look at a few records, going on where the last sweep ended, and drop those that have expired.
 
-    def _sweep(self, txn: lmdb.Transaction[memoryview], now: float) -> None:
-        """Look at a few records, going on where the last sweep ended, and drop those that have expired."""
-        cursor = txn.cursor()
+        With *soon*, at more of them, and those that expire within so many seconds make *room*, in octets.
+        """
+        cursor, number = txn.cursor(), CROWD if soon else SWEPT
         found = cursor.set_range(self._hand) if self._hand else cursor.first()
-        for _ in range(SWEPT):
-            if not found:
-                break
-            if _expired(cursor.value(), now):
-                cursor.delete()  # and moves on
-                found = len(cursor.key()) > 0
-            else:
-                found = cursor.next()
-        self._hand = bytes(cursor.key()) if found else b""
+        crowd = [(_expiry(value), bytes(key), len(value)) for key, value in islice(cursor, number)] if found else []
+        self._hand = crowd[-1][1] + b"\0" if len(crowd) == number else b""  # the next key there can be
+        valid = 0
+        for expires, key, length in sorted(record for record in crowd if record[0] <= now + soon):
+            if expires <= now or room > 0:
+                txn.delete(key)
+                room -= length
+                valid += expires > now
+        if valid and now >= self._quiet_until:
+            self._quiet_until = now + TOLD_EVERY
+            self._complain(f"{self._directory}: full: {self._size >> 20} MiB; what would expire first makes room")
 
     def _begin(self, write: bool = False) -> lmdb.Transaction[memoryview]:
         if self._owner != os.getpid():
@@ -131,7 +178,7 @@ class LmdbStore:
         try:
             yield
         except lmdb.MapFullError:
-            raise Defer(f"{self._directory}: full: {self._size >> 20} MiB of records that are still valid") from None
+            raise Defer(f"{self._directory}: full: a record does not fit into {self._size >> 20} MiB") from None
         except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
             distrust(self._directory)
             raise Defer(f"{self._directory}: damaged, will be verified at the next start: {error}") from error
@@ -141,15 +188,27 @@ class LmdbStore:
             raise Defer(f"{error.filename or self._directory}: {error.strerror}") from error
 
 
-def _fitting(key: bytes) -> bytes:
-    """*key*, or a digest of it where LMDB cannot take it."""
-    return key if 0 < len(key) <= LONGEST_KEY else b"sha256:" + hashlib.sha256(key).digest()
+def _batch(
+    txn: lmdb.Transaction[memoryview], prefix: bytes, start: bytes, now: float
+) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+    """Some of the live records from *start* on, and the last key looked at, or None when there are no more."""
+    batch: list[tuple[bytes, bytes]] = []
+    cursor = txn.cursor()
+    found = cursor.set_range(start) if start else cursor.first()
+    for _ in range(BATCH):
+        if not found or not (key := bytes(cursor.key())).startswith(prefix):
+            return batch, None
+        if (value := _live(cursor.value(), now)) is not None:
+            batch.append((key, value))
+        found = cursor.next()
+    return batch, key
 
 
 def _live(record: memoryview | None, now: float) -> bytes | None:
     """The value in *record*, unless it has expired."""
-    return None if record is None or _expired(record, now) else bytes(record[EXPIRY.size :])
+    return None if record is None or _expiry(record) <= now else bytes(record[EXPIRY.size :])
 
 
-def _expired(record: memoryview, now: float) -> bool:
-    return len(record) < EXPIRY.size or EXPIRY.unpack_from(record)[0] <= now
+def _expiry(record: memoryview) -> float:
+    """When it expires; what is no record of ours has."""
+    return float(EXPIRY.unpack_from(record)[0]) if len(record) >= EXPIRY.size else -math.inf

@@ -18,6 +18,8 @@ import lmdb
 from lmdb.verify import VerifyError, verify
 
 RESERVE = 1 << 20  # octets for LMDB itself: it needs new pages even to delete something
+READERS = 1024  # threads of all processes that may read at once
+CACHE_LINE = 64  # octets in the lock file for each
 DATA, LOCK, MARK = "data.mdb", "lock.mdb", "sound"
 DAMAGED = "data.mdb.damaged"
 
@@ -43,10 +45,11 @@ def opened(directory: Path, size: int, complain: Callable[[str], object]) -> lmd
 
 
 def _environment(directory: Path, size: int) -> lmdb.Environment:
+    _reserve(directory / LOCK)
     environment = lmdb.open(
         os.fspath(directory),
         map_size=size + size // 16 + RESERVE,
-        max_readers=1024,
+        max_readers=READERS,
         mode=0o700,  # of files: 0600
         sync=False,
         metasync=False,
@@ -56,6 +59,15 @@ def _environment(directory: Path, size: int) -> lmdb.Environment:
     for name in (DATA, LOCK, MARK):
         _give(directory / name, directory)
     return environment
+
+
+def _reserve(lock: Path) -> None:
+    """Have the disk keep room for the file through which processes agree: without it, writing there would kill us."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, (READERS + 8) * CACHE_LINE)
+    finally:
+        os.close(descriptor)
 
 
 def distrust(directory: Path) -> None:

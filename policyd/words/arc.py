@@ -12,6 +12,7 @@ from policyd.mail.authres import AuthResult
 from policyd.mail.octets import lower
 from policyd.observers import Observer, observe
 from policyd.policy import Phase
+from policyd.resolver import Question
 from policyd.transaction import Transaction, fact
 from policyd.words.authres import reports
 from policyd.words.signatures import feed, passing, rules
@@ -24,7 +25,14 @@ def _examine(tx: Transaction) -> None:
     tx.facts["arc_chain"] = examine(message.fields, rules(tx.settings), tx.services.clock(), message.bodies)
 
 
-observe("arc", Observer(headers=_examine, body=feed))
+def _keys(tx: Transaction) -> list[Question]:
+    """What `arc` will ask; nothing where it is plain that the chain is broken."""
+    chain: Chain = tx.facts["arc_chain"]
+    said = [] if chain.trouble else [said for one in chain.sets for said in (one.seal, one.message)]
+    return [Question("TXT", name) for name in dict.fromkeys(one.key_name for one in said if not one.flaw)]
+
+
+observe("arc", Observer(headers=_examine, body=feed, questions=_keys))
 
 
 @fact

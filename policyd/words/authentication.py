@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
-from policyd.checks.spf import Identity, SpfOutcome, SpfResult, check_host
+from policyd.checks.spf import Identity, SpfOutcome, SpfResult, check_host, is_macro_string
+from policyd.checks.spf_ahead import questions
+from policyd.errors import Defer, ExpansionError, ForcedFail
 from policyd.language.compiler import Compiler
 from policyd.language.cutting import cut
 from policyd.language.expand import Getter
@@ -14,6 +17,7 @@ from policyd.language.registry import condition, variable
 from policyd.language.scanning import Matcher
 from policyd.language.source import Source
 from policyd.policy import AFTER_MAIL, Phase
+from policyd.resolver import Question
 from policyd.transaction import Transaction, fact
 
 OLD_NAMES = {SpfResult.TEMPERROR: "err_temp", SpfResult.PERMERROR: "err_perm"}  # before Exim 4.91
@@ -24,12 +28,36 @@ def checked(tx: Transaction, sender: str, guess_record: str = "") -> SpfOutcome:
     """One SPF check, within ``spf_timeout`` and this phase's time, counted."""
     identity = Identity(tx.connection.client.address, tx.connection.helo, sender)
     resolver = tx.resolver.until(min(tx.deadline, time.monotonic() + tx.settings.spf_timeout))
-    outcome = check_host(resolver, identity, tx.settings.primary_hostname, guess_record)
+    outcome = check_host(resolver, identity, tx.settings.primary_hostname, guess_record, _template(tx))
     if not guess_record:
         label = "mfrom" if outcome.identity == "mailfrom" else "helo"
         tx.services.metrics.count("spf_results_total", identity=label, result=str(outcome.result))
         tx.services.metrics.observe("spf_lookups", outcome.lookups)
     return outcome
+
+
+def _template(tx: Transaction) -> str:
+    """The main option ``spf_smtp_comment_template``; empty where it is unset or wrong."""
+    option = tx.settings.spf_smtp_comment_template
+    try:
+        text = option(tx) if option else ""
+    except (ForcedFail, Defer, ExpansionError) as error:
+        tx.complain(f"expansion of spf_smtp_comment_template option failed: {error}")
+        return ""
+    if not is_macro_string(text):
+        tx.complain(f"spf_smtp_comment_template has a wrong macro: {text}")
+        return ""
+    return text
+
+
+def sender_questions(tx: Transaction) -> Iterable[Question]:
+    """What `sender_policy` will ask."""
+    return questions(Identity(tx.connection.client.address, tx.connection.helo, tx.sender.text if tx.sender else ""))
+
+
+def helo_questions(tx: Transaction) -> Iterable[Question]:
+    """What `helo_policy` will ask."""
+    return questions(Identity(tx.connection.client.address, tx.connection.helo))
 
 
 @fact
@@ -75,7 +103,13 @@ def results(source: Source, compiler: Compiler) -> Getter:
     return getter
 
 
-@condition("spf", argument=results, phases=AFTER_MAIL | AT_THE_END)
+@condition(
+    "spf",
+    argument=results,
+    phases=AFTER_MAIL | AT_THE_END,
+    prefetch={Phase.MAIL: sender_questions},
+    judges=("spf_result",),
+)
 def _spf(tx: Transaction, matches: Matcher) -> bool:
     """Whether the sender's SPF result is in the list.
 
@@ -88,14 +122,26 @@ def _spf(tx: Transaction, matches: Matcher) -> bool:
     return _listed(tx, matches, outcome.result)
 
 
-@condition("spf_guess", argument=results, phases=AFTER_MAIL | AT_THE_END)
+@condition(
+    "spf_guess",
+    argument=results,
+    phases=AFTER_MAIL | AT_THE_END,
+    prefetch={Phase.MAIL: sender_questions},
+    judges=("spf_result",),
+)
 def _spf_guess(tx: Transaction, matches: Matcher) -> bool:
     """Like ``spf``; a domain without a record is judged by the main option ``spf_guess``."""
     tx.facts["spf"] = outcome = guessed_policy(tx)
     return _listed(tx, matches, outcome.result)
 
 
-@condition("spf_helo", argument=listed("string"), phases=Phase.HELO | AFTER_MAIL | AT_THE_END, extension=True)
+@condition(
+    "spf_helo",
+    argument=listed("string"),
+    phases=Phase.HELO | AFTER_MAIL | AT_THE_END,
+    prefetch={Phase.HELO: helo_questions},
+    extension=True,
+)
 def _spf_helo(tx: Transaction, matches: Matcher) -> bool:
     """Whether the SPF result of the name in HELO is in the list. Sets ``$spf_helo_result``."""
     if tx.phase is Phase.HELO:  # one that was refused does not begin a new message

@@ -9,7 +9,10 @@ from policyd.checks.spf import SpfOutcome
 from policyd.errors import ExpansionError
 from policyd.language.expand import expanded
 from policyd.language.registry import item, modifier
-from policyd.mail.authres import FIELD, AuthResult, authentication_results, claimed_ids
+from policyd.mail import authres, received_spf
+from policyd.mail.authres import AuthResult, authentication_results, claimed_ids
+from policyd.mail.octets import lower
+from policyd.mail.received_spf import claimed_receivers
 from policyd.policy import Phase
 from policyd.resolver.names import ascii_name
 from policyd.transaction import Transaction
@@ -40,7 +43,7 @@ def field(tx: Transaction, authserv_id: str) -> str:
     return authentication_results(authserv_id, results)
 
 
-@item("authresults", arguments=(1, 1), needs="dkim")
+@item("authresults", arguments=(1, 1), needs="dkim {auth_author}")
 def _authresults(tx: Transaction, authserv_id: str) -> str:
     """An ``Authentication-Results:`` field (RFC 8601) with everything that has been checked so far.
 
@@ -51,20 +54,27 @@ def _authresults(tx: Transaction, authserv_id: str) -> str:
     return field(tx, _id(authserv_id))
 
 
-@modifier("authresults", argument=expanded, phases=Phase.DATA, needs="dkim", extension=True)
+@modifier("authresults", argument=expanded, phases=Phase.DATA, needs="dkim add change {auth_author}", extension=True)
 def _authresults_modifier(tx: Transaction, authserv_id: str) -> None:
     """Put the field of ``${authresults{ID}}`` on top of the message, and remove those that claim to be ours.
 
     A field that came with the message is removed when it has this ID, in any
-    spelling, or when nobody can tell whose it is; those of other hosts stay. Put
+    spelling, or when nobody can tell whose it is; those of other hosts stay. The
+    same goes for ``Received-SPF:``, where ``$primary_hostname`` is ours, too. Put
     it behind the checks: what has not been checked is not mentioned.
     """
     tx.add_headers(f":at_start:{field(tx, _id(authserv_id))}")
-    forged = [header for header in tx.message.find(FIELD) if header.number and is_ours(header.value, authserv_id)]
+    _remove_forged(tx, authres.FIELD, claimed_ids, authserv_id)
+    _remove_forged(tx, received_spf.FIELD, claimed_receivers, authserv_id, tx.settings.primary_hostname)
+
+
+def _remove_forged(tx: Transaction, name: str, claimed: Callable[[str], Iterable[str]], *names: str) -> None:
+    """Remove the fields that came with the message, and say that they are by one of *names*."""
+    ours = set(map(_spelled, names))
+    forged = [header for header in tx.message.find(name) if header.number and is_ours(claimed(header.value), ours)]
     tx.unwanted_headers += forged
     if forged:
-        count = tx.services.metrics.count
-        count("auth_results_headers_removed_total", len(forged), header="authentication-results")
+        tx.services.metrics.count("auth_results_headers_removed_total", len(forged), header=lower(name))
 
 
 def _id(text: str) -> str:
@@ -74,10 +84,10 @@ def _id(text: str) -> str:
     return text if text.isascii() else ascii_name(text) or text
 
 
-def is_ours(value: str, authserv_id: str) -> bool:
-    """Whether a field could be taken for one of this host's."""
-    claimed = claimed_ids(value)
-    return not claimed or bool({_spelled(authserv_id)} & set(map(_spelled, claimed)))
+def is_ours(claimed: Iterable[str], ours: set[str]) -> bool:
+    """Whether a field that claims to be of these hosts could be taken for one of *ours*, which are `_spelled`."""
+    names = set(map(_spelled, claimed))
+    return not names or not names.isdisjoint(ours)
 
 
 def _spelled(name: str) -> str:

@@ -51,19 +51,19 @@ def _shown(tx: Transaction, text: str) -> str:
     return text.translate(TO_BLANKS)
 
 
-@variable("message_body_size")
+@variable("message_body_size", needs="size lines")
 def _message_body_size(tx: Transaction) -> str:
     """How many octets the body has, each end of a line counted as one."""
     return str(tx.message.body_size - tx.message.body_lines) if tx.message.complete else "0"
 
 
-@variable("body_linecount")
+@variable("body_linecount", needs="size lines")
 def _body_linecount(tx: Transaction) -> str:
     """How many lines the body has."""
     return str(tx.message.body_lines) if tx.message.complete else "0"
 
 
-@variable("message_linecount")
+@variable("message_linecount", needs="size lines")
 def _message_linecount(tx: Transaction) -> str:
     """How many lines the message has: its header, the empty line after that, and its body."""
     message = tx.message

@@ -11,9 +11,11 @@ from policyd.transaction import Transaction, full_host
 
 AFTER_HELO = ANY & ~(Phase.CONNECT | Phase.HELO)
 AFTER_CONNECT = ANY & ~Phase.CONNECT
+CIPHER = "{tls_version} {cipher} {cipher_bits}"
+CERTIFICATE = "{verify} {cert_subject}"
 
 
-@condition("hosts", argument=listed("host"))
+@condition("hosts", argument=listed("host"), judges=("sender_host_address",))
 def _hosts(tx: Transaction, matches: Matcher) -> bool:
     """Whether the client is in a host list; ``$host_data`` is what the list left behind."""
     value, left = found(tx, matches, tx.connection.client.address)
@@ -22,14 +24,19 @@ def _hosts(tx: Transaction, matches: Matcher) -> bool:
     return value is not None
 
 
-@condition("authenticated", argument=listed("string"), phases=AFTER_HELO)
+@condition(
+    "authenticated",
+    argument=listed("string"),
+    phases=AFTER_HELO,
+    judges=("sender_host_authenticated", "authenticated_id"),
+)
 def _authenticated(tx: Transaction, matches: Matcher) -> bool:
     """Whether the client has authenticated, by a mechanism in the list."""
     mechanism = _macro(tx, "auth_type")
     return bool(mechanism) and matches(tx, mechanism) is not None
 
 
-@condition("encrypted", argument=listed("string"), phases=AFTER_CONNECT)
+@condition("encrypted", argument=listed("string"), phases=AFTER_CONNECT, needs=CIPHER, judges=("tls_in_cipher",))
 def _encrypted(tx: Transaction, matches: Matcher) -> bool:
     """Whether the connection is encrypted, by a cipher in the list."""
     cipher = _macro(tx, "cipher")
@@ -38,7 +45,7 @@ def _encrypted(tx: Transaction, matches: Matcher) -> bool:
     return matches(tx, cipher) is not None or matches(tx, _tls_in_cipher(tx)) is not None
 
 
-@verification("certificate", phases=AFTER_CONNECT)
+@verification("certificate", phases=AFTER_CONNECT, needs=CERTIFICATE)
 def _certificate(tx: Transaction, _: None) -> bool:
     """Whether the client has shown a certificate that the MTA has verified.
 
@@ -53,13 +60,13 @@ def _certified(tx: Transaction) -> bool:
     return macros["verify"] == "OK" if "verify" in macros else bool(macros.get("cert_subject"))
 
 
-@variable("tls_in_certificate_verified")
+@variable("tls_in_certificate_verified", needs=CERTIFICATE)
 def _tls_in_certificate_verified(tx: Transaction) -> str:
     """``1`` when the MTA has verified the client's certificate, otherwise ``0``."""
     return "1" if _certified(tx) else "0"
 
 
-variable("tls_certificate_verified")(_tls_in_certificate_verified)
+variable("tls_certificate_verified", needs=CERTIFICATE)(_tls_in_certificate_verified)
 
 
 def _macro(tx: Transaction, name: str) -> str:
@@ -90,6 +97,20 @@ def _host_data(tx: Transaction) -> str:
 def _sender_helo_name(tx: Transaction) -> str:
     """The name in HELO or EHLO."""
     return tx.connection.helo
+
+
+@client_controlled
+@variable("sender_ident", needs="_")
+def _sender_ident(tx: Transaction) -> str:
+    """Who the client's host says its user is (RFC 1413), where the MTA has asked, as Sendmail does."""
+    ident, at, _ = _macro(tx, "_").partition("@")
+    return ident if at else ""
+
+
+@variable("prdr_requested")
+def _prdr_requested(_: Transaction) -> str:
+    """``no``: a milter answers once for all recipients, so that no MTA with milters offers PRDR."""
+    return "no"
 
 
 @client_controlled
@@ -138,7 +159,7 @@ def _authenticated_id(tx: Transaction) -> str:
 
 
 @client_controlled
-@variable("authenticated_sender")
+@variable("authenticated_sender", needs="{auth_author}")
 def _authenticated_sender(tx: Transaction) -> str:
     """The sender that the AUTH= parameter of MAIL gave."""
     return _macro(tx, "auth_author")
@@ -155,25 +176,26 @@ def _tls(name: str, macro: str, what: str) -> None:
         return _macro(tx, macro)
 
     run.__doc__ = what
-    client_controlled(variable(f"tls_in_{name}")(run))
-    variable(f"tls_{name}")(run)
+    needs = f"{{{macro}}}"
+    client_controlled(variable(f"tls_in_{name}", needs=needs)(run))
+    variable(f"tls_{name}", needs=needs)(run)
 
 
 _tls("bits", "cipher_bits", "How many bits the key of the connection's cipher has.")
 _tls("peerdn", "cert_subject", "The subject of the client's certificate.")
 
 
-@variable("tls_in_cipher")
+@variable("tls_in_cipher", needs=CIPHER)
 def _tls_in_cipher(tx: Transaction) -> str:
     """Protocol, cipher and key size, ``TLS1.3:NAME:256``; empty without TLS."""
     parts = [_macro(tx, name) for name in ("tls_version", "cipher", "cipher_bits")]
     return ":".join(parts) if parts[1] else ""
 
 
-variable("tls_cipher")(_tls_in_cipher)
+variable("tls_cipher", needs=CIPHER)(_tls_in_cipher)
 
 
-@variable("tls_in_ver")
+@variable("tls_in_ver", needs="{tls_version}")
 def _tls_in_ver(tx: Transaction) -> str:
     """The version of TLS; empty without it."""
     return _macro(tx, "tls_version")

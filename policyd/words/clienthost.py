@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 
-from policyd.checks.iprev import Address, Iprev, Result, addresses, iprev
+from policyd.checks.iprev import TYPES, Address, Iprev, Result, addresses, iprev, pointers
 from policyd.errors import Defer
 from policyd.language.marks import client_controlled
-from policyd.language.registry import variable, verification
+from policyd.language.registry import Prefetch, variable, verification
 from policyd.language.scanning import Unknown
 from policyd.mail.octets import lower
-from policyd.resolver import DnsTemporary
+from policyd.policy import Phase
+from policyd.resolver import DnsTemporary, Question
 from policyd.transaction import Transaction, fact
 from policyd.words.choices import flags
 
@@ -25,6 +26,15 @@ def reverse_dns(tx: Transaction) -> Iprev:
     found = iprev(tx.resolver, address)
     tx.services.metrics.count("iprev_results_total", result=str(found.result))
     return found
+
+
+def _questions(tx: Transaction) -> list[Question]:
+    """What `client_names` will ask: nothing where the MTA has asked."""
+    client = tx.connection.client
+    return [pointers(client.address)] if client.address and not client.name else []
+
+
+CLIENT_NAME: Prefetch = {Phase.CONNECT: _questions}
 
 
 def client_names(tx: Transaction) -> tuple[str, ...]:
@@ -46,7 +56,7 @@ def client_names(tx: Transaction) -> tuple[str, ...]:
 
 
 @client_controlled
-@variable("sender_host_name")
+@variable("sender_host_name", prefetch=CLIENT_NAME)
 def _sender_host_name(tx: Transaction) -> str:
     """The client's name, confirmed by DNS in both directions; empty when it has none.
 
@@ -87,7 +97,7 @@ def _result(tx: Transaction) -> Result | None:
 # -- verifications
 
 
-@verification("reverse_host_lookup", options=flags("defer_ok"))
+@verification("reverse_host_lookup", options=flags("defer_ok"), prefetch=CLIENT_NAME)
 def _reverse_host_lookup(tx: Transaction, options: frozenset[str]) -> bool:
     """Whether the client's address has a name that has this address: what mail servers have, and many others not.
 
@@ -107,7 +117,7 @@ def _reverse_host_lookup(tx: Transaction, options: frozenset[str]) -> bool:
         raise Defer("host lookup deferred for reverse lookup check") from None
 
 
-@verification("helo")
+@verification("helo", prefetch=CLIENT_NAME)
 def _helo(tx: Transaction, _: None) -> bool:
     """Whether the name in HELO is the client's: one of its confirmed names, or a name that has its address.
 
@@ -116,17 +126,42 @@ def _helo(tx: Transaction, _: None) -> bool:
     client, helo = tx.connection.client, tx.connection.helo
     if client.address is None or not helo:
         return client.address is None
+    tx.connection.facts["verified_helo"] = helo if (verified := _is_helo_of(tx, helo, client.address)) else ""
+    return verified
+
+
+def _is_helo_of(tx: Transaction, helo: str, address: Address) -> bool:
     if helo.startswith("["):
-        return _is_literal(helo, client.address)
+        return _is_literal(helo, address)
     try:
         if any(lower(helo) == lower(name) for name in client_names(tx)):
             return True
     except (Unknown, Defer):
         pass  # the forward lookup may still confirm it
     try:
-        return client.address in addresses(tx.resolver, helo, client.address.version)
+        return address in addresses(tx.resolver, helo, address.version)
     except DnsTemporary as error:
         raise Defer(f"DNS lookup of HELO name {helo} failed: {error}") from None
+
+
+@variable("sender_helo_verified")
+def _sender_helo_verified(tx: Transaction) -> str:
+    """``yes`` when ``verify = helo`` has found the name of the last HELO to be the client's, otherwise ``no``."""
+    helo = tx.connection.helo
+    return "yes" if helo and tx.connection.facts.get("verified_helo") == helo else "no"
+
+
+@variable("sender_helo_dnssec")
+def _sender_helo_dnssec(tx: Transaction) -> str:
+    """``yes`` when, besides, DNSSEC vouches for the addresses of that name, otherwise ``no``."""
+    client, helo = tx.connection.client, tx.connection.helo
+    if client.address is None or _sender_helo_verified(tx) == "no" or helo.startswith("["):
+        return "no"
+    try:
+        answer = tx.resolver.lookup(TYPES[client.address.version], helo)
+    except DnsTemporary:
+        return "no"
+    return "yes" if answer.secure else "no"
 
 
 def _is_literal(helo: str, address: Address) -> bool:

@@ -15,7 +15,7 @@ BEFORE_DATA = Phase.CONNECT | Phase.HELO | Phase.MAIL | Phase.RCPT | Phase.PREDA
 # -- the message
 
 
-@control("freeze", phases=AFTER_MAIL, options=flags("no_tell"))
+@control("freeze", phases=AFTER_MAIL, options=flags("no_tell"), needs="quarantine")
 def _freeze(tx: Transaction, _: frozenset[str]) -> None:
     """Hold the message in the MTA's queue, where an administrator looks at it (Postfix: HOLD).
 

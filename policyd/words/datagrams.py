@@ -7,14 +7,32 @@ from ipaddress import ip_address
 
 from policyd.checks.iprev import Address, addresses
 from policyd.errors import Defer, ExpansionError
+from policyd.language.compiler import Compiler
 from policyd.language.cutting import cut, separator_of
-from policyd.language.expand import expanded
+from policyd.language.expand import Getter, expanded
+from policyd.language.list_taint import computed_parts
+from policyd.language.marks import ADDRESS, REMEDIES
+from policyd.language.parser import parse
 from policyd.language.registry import VOCABULARY, Kind, modifier
+from policyd.language.source import Source
+from policyd.language.taint import Sink
 from policyd.resolver import DnsTemporary
 from policyd.transaction import Transaction
 
+PAYLOAD = 2  # the number of its item, from 0
+DESTINATION = Sink(f'{ADDRESS}, of modifier "udpsend"', REMEDIES[ADDRESS])
 
-@modifier("udpsend", argument=expanded)
+
+def _destined(source: Source, compiler: Compiler) -> Getter:
+    """Expanded text; no client may choose where it goes."""
+    text = expanded(source, compiler)
+    for number, _, part in computed_parts(parse(source, compiler.words)):
+        if number < PAYLOAD:
+            compiler.flow.add(part, DESTINATION)
+    return text
+
+
+@modifier("udpsend", argument=_destined)
 def _udpsend(tx: Transaction, text: str) -> None:
     """``HOST:PORT:PAYLOAD``: send the payload, octet by octet, as one datagram.
 

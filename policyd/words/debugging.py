@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from policyd.language.registry import control
 from policyd.language.source import BLANKS
+from policyd.language.verdict import shown
 from policyd.transaction import Transaction
 
 NAMES = ("tag", "opts", "pretrigger", "trigger")  # of options with a value
@@ -44,7 +46,10 @@ def _debug(tx: Transaction, wanted: Debug) -> None:
     connection = tx.connection
     mark = f"debug{wanted.tag} [{connection.client.address}]"
 
-    def trace(text: str) -> None:
-        tx.services.log.write("main", f"{mark} {text}")
+    def trace(*event: Any) -> None:
+        tx.services.log.write("main", f"{mark} {shown(*event)}")
 
-    connection.trace = tx.trace = trace if wanted.on else None
+    told = trace if wanted.on else None
+    if tx.trace is connection.trace:  # otherwise it passes on what it is told
+        tx.trace = told
+    connection.trace = told

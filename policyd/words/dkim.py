@@ -118,7 +118,7 @@ def _numbers(tx: Transaction, signer: str) -> Sequence[int | None]:
     return found or [None]
 
 
-@condition("dkim_signers", argument=listed("string"), phases=Phase.DKIM)
+@condition("dkim_signers", argument=listed("string"), phases=Phase.DKIM, judges=("dkim_cur_signer",))
 def _dkim_signers_condition(tx: Transaction, matches: Matcher) -> bool:
     """Whether the domain or identity for which the ACL runs now is in the list."""
     return matches(tx, turn_of(tx).signer) is not None
@@ -142,7 +142,13 @@ def _exim_word(one: DkimSignature) -> str:
     return EXIM_WORDS.get(one.result, INVALID)
 
 
-@condition("dkim_status", argument=listed("string"), phases=Phase.DKIM | Phase.DATA, needs="dkim")
+@condition(
+    "dkim_status",
+    argument=listed("string"),
+    phases=Phase.DKIM | Phase.DATA,
+    needs="dkim",
+    judges=("dkim_verify_status", "dkim_verify_reason"),
+)
 def _dkim_status(tx: Transaction, matches: Matcher) -> bool:
     """Whether the result of the signature that the DKIM ACL is about is in the list; in the DATA ACL, of any signature.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from policyd.checks.dmarc import (
     DmarcOutcome,
@@ -15,6 +15,7 @@ from policyd.checks.dmarc import (
     evaluate,
     organization,
 )
+from policyd.checks.dmarc_ahead import questions
 from policyd.checks.dmarc_discovery import Method, RegisteredDomain
 from policyd.checks.public_suffixes import library, suffix_list
 from policyd.checks.spf import SpfOutcome
@@ -25,12 +26,12 @@ from policyd.language.registry import Kind, alias, condition, variable
 from policyd.language.scanning import Matcher
 from policyd.mail.authres import AuthResult, authentication_results
 from policyd.policy import Phase
-from policyd.resolver import DnsTemporary
+from policyd.resolver import DnsTemporary, Question
 from policyd.transaction import Transaction, fact
 from policyd.words import dmarc_feedback
-from policyd.words.authentication import sender_policy
+from policyd.words.authentication import sender_policy, sender_questions
 from policyd.words.authres import reports
-from policyd.words.signatures import signatures
+from policyd.words.signatures import examined, signatures
 
 TEXTS = {
     DmarcStatus.ACCEPT: "Accept",
@@ -54,10 +55,13 @@ def dmarc(tx: Transaction) -> DmarcOutcome:
         Identifier(spf.domain, str(spf.result)),
         [Identifier(said.signature.domain, str(said.result)) for said in signatures(tx)],
     )
-    fields = [header.value for header in tx.message.find("From") if header.number]
-    outcome = evaluate(tx.resolver, fields, evidence, rules(tx))
+    outcome = evaluate(tx.resolver, _from_fields(tx), evidence, rules(tx))
     _count(tx, outcome)
     return outcome
+
+
+def _from_fields(tx: Transaction) -> list[str]:
+    return [header.value for header in tx.message.find("From") if header.number]
 
 
 def rules(tx: Transaction) -> Rules:
@@ -88,11 +92,32 @@ def _count(tx: Transaction, outcome: DmarcOutcome) -> None:
     metrics, policy = tx.services.metrics, str(outcome.published or "absent")
     metrics.count("dmarc_results_total", result=str(outcome.result), policy=policy, disposition=asked)
     metrics.observe("dmarc_discovery_queries", outcome.queries, method=str(outcome.method))
+    if outcome.result is DmarcResult.FAIL and outcome.applied is not outcome.published:
+        metrics.count("dmarc_overrides_total", reason="policy_test_mode")
+
+
+def is_ours(tx: Transaction) -> bool:
+    """Whether a message is not evaluated: its client has authenticated, or it comes from this host itself."""
+    return tx.connection.client.address is None or bool(tx.connection.macros.get("auth_type"))
+
+
+def _spf_questions(tx: Transaction) -> Iterable[Question]:
+    return () if is_ours(tx) else sender_questions(tx)
+
+
+def _questions(tx: Transaction) -> Iterable[Question]:
+    """What `dmarc` will ask, besides what SPF and DKIM ask for it."""
+    if is_ours(tx) or not tx.checks.dmarc:
+        return ()
+    domains = [said.domain for said in examined(tx) if not said.flaw]
+    if tx.sender:
+        domains.append(tx.sender.domain)
+    return questions(_from_fields(tx), domains, rules(tx))
 
 
 def evaluated(tx: Transaction) -> DmarcOutcome | None:
     """The outcome, found when it is first needed, with all that follows from it once; None for mail that is ours."""
-    if tx.connection.client.address is None or tx.connection.macros.get("auth_type"):
+    if is_ours(tx):
         return None
     known = "dmarc" in tx.facts
     outcome: DmarcOutcome = dmarc(tx)
@@ -103,7 +128,14 @@ def evaluated(tx: Transaction) -> DmarcOutcome | None:
     return outcome
 
 
-@condition("dmarc_status", argument=listed("string"), phases=Phase.DATA, needs="dkim")
+@condition(
+    "dmarc_status",
+    argument=listed("string"),
+    phases=Phase.DATA,
+    needs="dkim",
+    prefetch={Phase.MAIL: _spf_questions, Phase.DATA: _questions},
+    judges=("dmarc_status_text", "dmarc_used_domain", "dmarc_domain_policy"),
+)
 def _dmarc_status(tx: Transaction, matches: Matcher) -> bool:
     """Whether the message's DMARC status is in the list. The first one evaluates DMARC, and sets the ``$dmarc_…``
     variables.

@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from policyd.checks.dmarc import DmarcOutcome, Rules, organization
-from policyd.checks.dmarc_history import Reception, Signed, history_record
+from policyd.checks.dmarc_history import Reception, Seal, Signed, history_record
 from policyd.checks.spf import SpfOutcome
 from policyd.errors import Defer, Unopened
 from policyd.outbox import Letter
@@ -43,6 +43,7 @@ def _reception(tx: Transaction) -> Reception:
         Signed(said.signature.domain, said.signature.selector, str(said.result), said.signature.identity)
         for said in signatures(tx)
     ]
+    chain: Any = tx.facts.get("arc")  # an ArcOutcome, where the policy has asked for one before
     return Reception(
         tx.connection.macros.get("i", ""),
         tx.settings.primary_hostname,
@@ -51,6 +52,8 @@ def _reception(tx: Transaction) -> Reception:
         tx.sender.domain if tx.sender else "",
         str(spf.result),
         signed,
+        str(chain.result) if chain else "",
+        [Seal(one.instance, one.seal.domain, one.seal.selector) for one in chain.sets] if chain else (),
     )
 
 
@@ -98,8 +101,8 @@ def _address(mailbox: str) -> str:
 def _is_allowed(services: Services, domain: str, limit: int) -> bool:
     """Count one more report for *domain* in this hour, unless there have been enough, or nobody can count."""
 
-    def one_more(stored: bytes | None) -> tuple[bytes | None, bool]:
-        count = int(stored or 0)
+    def one_more(stored: bytes | None, now: float) -> tuple[bytes | None, bool]:
+        count = int(stored) if stored and stored.isdigit() else 0
         return (b"%d" % (count + 1), True) if count < limit else (None, False)
 
     key = f"dmarc-report/{int(services.clock() // HOUR)}/{domain}".encode()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from policyd.checks.dnslists import Entry, Inquiry, Test, Unknown, number, search
+from policyd.checks.dnslists import Entry, Inquiry, Test, Unknown, about_client, number, search
 from policyd.language.cutting import cut
 from policyd.language.expand import Getter, compile_text, expanded
 from policyd.language.marks import client_controlled
 from policyd.language.registry import condition, variable
 from policyd.language.source import BLANKS
+from policyd.policy import Phase
+from policyd.resolver import Question
 from policyd.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -91,10 +94,17 @@ def _argument(source: Source, compiler: Compiler) -> Getter:
     argument = parse(constant)
     for at, sentence in argument.oddities:
         raise source.error(at if constant == source.text else 0, sentence, WRITTEN)
+    compiler.foresee(Phase.CONNECT, partial(_questions, argument.entries))
     return lambda _: (argument, source.text)
 
 
-@condition("dnslists", argument=_argument)
+def _questions(entries: tuple[Entry, ...], tx: Transaction) -> Iterable[Question]:
+    """What will be asked about the client. Nobody lists this host itself, and some who ask pay for each question."""
+    address = tx.connection.client.address
+    return () if address is None or address.is_loopback else about_client(entries, address)
+
+
+@condition("dnslists", argument=_argument, judges=("dnslist_domain", "dnslist_value", "dnslist_text"))
 def _dnslists(tx: Transaction, lists: tuple[Argument, str]) -> bool:
     """Whether one of some DNS lists lists the client: ``dnslists = zen.example : bl.example=127.0.0.2``.
 

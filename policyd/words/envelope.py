@@ -18,26 +18,26 @@ def _listed(tx: Transaction, matches: Matcher, subject: str, name: str) -> bool:
     return value is not None
 
 
-@condition("domains", argument=listed("domain"), phases=Phase.RCPT)
+@condition("domains", argument=listed("domain"), phases=Phase.RCPT, judges=("domain",))
 def _domains(tx: Transaction, matches: Matcher) -> bool:
     """Whether the recipient's domain is in a domain list; ``$domain_data`` is what the list left behind."""
     return _listed(tx, matches, _domain(tx), "domain_data")
 
 
-@condition("local_parts", argument=listed("local_part"), phases=Phase.RCPT)
+@condition("local_parts", argument=listed("local_part"), phases=Phase.RCPT, judges=("local_part",))
 def _local_parts(tx: Transaction, matches: Matcher) -> bool:
     """Whether the recipient's local part is in a list; ``$local_part_data`` is what the list left behind."""
     subject = tx.recipient.unquoted_local_part if tx.recipient else ""
     return _listed(tx, matches, subject, "local_part_data")
 
 
-@condition("recipients", argument=listed("address"), phases=Phase.RCPT)
+@condition("recipients", argument=listed("address"), phases=Phase.RCPT, judges=("local_part", "domain"))
 def _recipients_condition(tx: Transaction, matches: Matcher) -> bool:
     """Whether the recipient is in an address list; ``$recipient_data`` is what the list left behind."""
     return _listed(tx, matches, tx.recipient.text if tx.recipient else "", "recipient_data")
 
 
-@condition("senders", argument=listed("address"), phases=SENDER_KNOWN)
+@condition("senders", argument=listed("address"), phases=SENDER_KNOWN, judges=("sender_address",))
 def _senders(tx: Transaction, matches: Matcher) -> bool:
     """Whether the sender is in an address list; an empty item is the null sender.
 
@@ -46,7 +46,7 @@ def _senders(tx: Transaction, matches: Matcher) -> bool:
     return _listed(tx, matches, tx.sender.text if tx.sender else "", "sender_data")
 
 
-@condition("sender_domains", argument=listed("domain"), phases=SENDER_KNOWN)
+@condition("sender_domains", argument=listed("domain"), phases=SENDER_KNOWN, judges=("sender_address_domain",))
 def _sender_domains(tx: Transaction, matches: Matcher) -> bool:
     """Whether the sender's domain is in a domain list; the null sender's domain is empty."""
     return matches(tx, lower(tx.sender.domain) if tx.sender else "") is not None
@@ -108,8 +108,19 @@ _data("sender_data", "senders")
 @variable("recipients")
 def _recipients(tx: Transaction) -> str:
     """The accepted recipients, separated by a comma and a blank; only once they are all known."""
+    return ", ".join(_all_recipients(tx))
+
+
+@client_controlled
+@variable("recipients_list")
+def _recipients_list(tx: Transaction) -> str:
+    """The same as a list, whose separator is doubled in them."""
+    return ":".join(text.replace(":", "::") for text in _all_recipients(tx))
+
+
+def _all_recipients(tx: Transaction) -> list[str]:
     known = tx.phase & (Phase.PREDATA | Phase.DKIM | Phase.DATA | Phase.QUIT | Phase.NOTQUIT)
-    return ", ".join(recipient.text for recipient in tx.recipients) if known else ""
+    return [recipient.text for recipient in tx.recipients] if known else []
 
 
 @variable("recipients_count")

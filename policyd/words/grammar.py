@@ -13,12 +13,12 @@ from policyd.language.registry import VOCABULARY, Kind, Word
 from policyd.policy import CAN_DISCARD, Phase
 
 
-def _document(kind: Kind, name: str, meaning: str, phases: Phase | None = None) -> None:
+def _document(kind: Kind, name: str, meaning: str, phases: Phase | None = None, needs: str = "") -> None:
     def run(*_: Any) -> None:
         raise NotImplementedError(f'"{name}" is a word of the grammar')
 
     run.__doc__ = meaning
-    VOCABULARY.add(Word(kind, name, run, phases=phases, argument=expanded))
+    VOCABULARY.add(Word(kind, name, run, phases=phases, argument=expanded, traits={"needs": needs}))
 
 
 _document(
@@ -38,6 +38,7 @@ _document(
     message (MAIL, DATA). Otherwise go on with the next statement, or refuse after ``endpass``.
     """,
     CAN_DISCARD,
+    needs="delete",
 )
 _document(
     Kind.VERB,
@@ -94,6 +95,7 @@ _document(
     lines to add (``add_header`` is the newer form). Of several, the last one met
     before the statement's outcome was known counts.
     """,
+    needs="add",
 )
 _document(
     Kind.MODIFIER,

@@ -7,10 +7,10 @@ from policyd.language.lists import listed
 from policyd.language.registry import condition, variable
 from policyd.language.scanning import Matcher
 from policyd.transaction import Transaction
-from policyd.words.clienthost import reverse_dns
+from policyd.words.clienthost import CLIENT_NAME, reverse_dns
 
 
-@condition("iprev", argument=listed("string"), extension=True)
+@condition("iprev", argument=listed("string"), prefetch=CLIENT_NAME, extension=True)
 def _iprev(tx: Transaction, matches: Matcher) -> bool:
     """Whether the result of the client's reverse DNS is in the list.
 

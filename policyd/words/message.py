@@ -99,7 +99,7 @@ def _received_count(tx: Transaction) -> str:
 # -- size and identity
 
 
-@variable("message_size")
+@variable("message_size", needs="size")
 def message_size(tx: Transaction) -> str:
     """The size of the message: what MAIL announced with SIZE=, or -1, until it has arrived."""
     if tx.message.complete:
@@ -141,13 +141,13 @@ def _smtp_command_argument(tx: Transaction) -> str:
 
 
 @client_controlled
-@variable("smtp_command_history")
+@variable("smtp_command_history", needs="commands")
 def _smtp_command_history(tx: Transaction) -> str:
     """The names of the last twenty SMTP commands that a milter is told of, the current one included, with commas."""
     return ",".join(tx.connection.commands)
 
 
-@variable("received_protocol")
+@variable("received_protocol", needs="{cipher}")
 def _received_protocol(tx: Transaction) -> str:
     """``smtp`` or ``esmtp``, with ``s`` when the connection is encrypted and ``a`` when the client authenticated."""
     macros = tx.connection.macros

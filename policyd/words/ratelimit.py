@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from policyd.checks.ratelimit import Bucket, Event, Limit, Update, lifetime, parse, step
-from policyd.errors import Defer, ExpansionError
+from policyd.checks.counting import Counting
+from policyd.checks.ratelimit import KEY_WORDS, Event, Limit, Update, lifetime, parse
+from policyd.errors import Defer, ExpansionError, Where
+from policyd.events import RATELIMIT
 from policyd.language.compiler import Compiler
 from policyd.language.expand import Getter, parsed
 from policyd.language.registry import condition, did_you_mean, variable
@@ -57,7 +59,7 @@ USES: dict[str, tuple[Use, ...]] = {  # in other ACLs, an option only reads
     "": (Use(ANY, _message),),
     "per_mail": (Use(AFTER_MAIL, _message),),
     "per_byte": (Use(AFTER_MAIL, _message, _size),),
-    "per_rcpt": (Use(Phase.RCPT, _command), Use(Phase.PREDATA | Phase.DATA, _message, _recipients)),
+    "per_rcpt": (Use(Phase.RCPT, _command), Use(Phase.PREDATA | Phase.DKIM | Phase.DATA, _message, _recipients)),
     "per_addr": (Use(Phase.RCPT, _command),),
     "per_conn": (Use(ANY, _connection),),
     "per_cmd": (Use(ANY, _command),),
@@ -65,9 +67,30 @@ USES: dict[str, tuple[Use, ...]] = {  # in other ACLs, an option only reads
 OPTIONS = (*filter(None, USES), "strict", "leaky", "readonly", "noupdate")
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A limit, and where it is written: ``30-ratelimit.conf:26``, by which logs and metrics know it."""
+
+    limit: Limit
+    place: str
+
+
 def limited(source: Source, compiler: Compiler) -> Getter:
-    """The argument strategy of ``ratelimit``, with a warning for a key that gathers everybody in one bucket."""
-    getter = parsed(parse)(source, compiler)
+    """The argument strategy of ``ratelimit``: a `Placed` limit."""
+    getter, place = parsed(parse)(source, compiler), limit_place(source.where())
+    _look_at_key(source, compiler)
+    if "per_byte" in source.text:
+        compiler.needs.add("size")
+    return lambda ctx: Placed(getter(ctx), place)
+
+
+def limit_place(where: Where) -> str:
+    """The name of a limit: its file, without the directories, and its line."""
+    return f"{where.file.rpartition('/')[2]}:{where.line}"
+
+
+def _look_at_key(source: Source, compiler: Compiler) -> None:
+    """Warn of a key that gathers everybody in one bucket."""
     key = source.text.rpartition("/")[2].strip(BLANKS)
     if WORD.fullmatch(key) and key not in OPTIONS:
         compiler.warn(
@@ -81,11 +104,10 @@ def limited(source: Source, compiler: Compiler) -> Getter:
             f"{key} is empty for many clients: all of them share one bucket",
             f"test it first, or write ${{if def:{key[1:]}{{{key}}}{{$sender_host_address}}}}",
         )
-    return getter
 
 
-@condition("ratelimit", argument=limited)
-def _ratelimit(tx: Transaction, limit: Limit) -> bool:
+@condition("ratelimit", argument=limited, judges=("sender_rate", "sender_rate_limit", "sender_rate_period"))
+def _ratelimit(tx: Transaction, placed: Placed) -> bool:
     """``LIMIT / PERIOD / option / … / key``: true when LIMIT events in PERIOD have been reached.
 
     The first LIMIT - 1 events of a burst pass. Each event is counted as it is
@@ -103,15 +125,22 @@ def _ratelimit(tx: Transaction, limit: Limit) -> bool:
     A rate is computed once per connection (``per_conn``), message (``per_mail``,
     ``per_byte``) or command (the others, and what is only read); a second test of
     the same key holds its own limit against the same rate.
+
+    Where the statement writes a line into the log, that has ``rate=RATE/LIMIT``
+    and ``limit=FILE:LINE`` in it.
     """
+    limit = placed.limit
     tx.facts["sender_rate_limit"], tx.facts["sender_rate_period"] = limit.limit_text, limit.period_text
     event, memo = _event(tx, limit)
     key = limit.bucket_key(str(tx.connection.client.address or ""))
     if key not in memo:
-        memo[key] = _rate(tx, key, event, limit.name)
-    tx.facts["sender_rate"] = f"{memo[key]:.1f}"
+        memo[key] = _rate(tx, key, event, placed.place)
+    rate = tx.facts["sender_rate"] = f"{memo[key]:.1f}"
+    tx.frame.remarks.append(f"rate={rate}/{limit.limit_text} limit={placed.place}")
     over = memo[key] >= limit.limit
-    _count(tx, limit.name, "over" if over else "under")
+    _count(tx, placed.place, "over" if over else "under")
+    if over:
+        tx.happened(RATELIMIT, f"{rate} {limit.limit_text} {key}")
     return over
 
 
@@ -138,8 +167,8 @@ def _event(tx: Transaction, limit: Limit) -> tuple[Event, Rates]:
     use = next((use for use in USES[limit.option] if tx.phase in use.phases), None)
     if use is None and limit.update in (Update.LEAKY, Update.STRICT):
         raise ExpansionError(
-            f'error in arguments to "ratelimit" condition: "{limit.option}" must not have /leaky or /strict option, '
-            f"or cannot be used in {tx.phase.name} ACL"
+            f'error in arguments to "ratelimit" condition: "{KEY_WORDS[limit.option]}" must not have '
+            f"/leaky or /strict option, or cannot be used in {tx.phase.title} ACL"
         )
     if use is None or limit.update is Update.READONLY:
         return Event(limit.limit, limit.period, 0.0, Update.READONLY), tx.command_rates
@@ -156,26 +185,22 @@ def _recipient(tx: Transaction) -> str:
     return f"{local_part}@{lower(recipient.domain)}"
 
 
-def _rate(tx: Transaction, key: str, event: Event, name: str) -> float:
+def _rate(tx: Transaction, key: str, event: Event, place: str) -> float:
     """Count *event* in the store. Raises `Defer`."""
-
-    def count(stored: bytes | None) -> tuple[bytes | None, float]:
-        bucket, rate = step(Bucket.decoded(stored), tx.services.clock(), event)
-        return bucket.encoded() if bucket else None, rate
-
-    store, stored_under = tx.services.store, f"ratelimit/{key}".encode("latin-1")
+    store, stored_under = tx.store, f"ratelimit/{key}".encode("latin-1")
     start = time.perf_counter()
     try:
         if event.update is Update.READONLY:
-            return count(store.get(stored_under))[1]
-        return store.update(stored_under, count, lifetime(event))
+            return store.read(stored_under, Counting(event))
+        return store.update(stored_under, Counting(event), lifetime(event))
     except Defer as error:
-        _count(tx, name, "store_error")
+        _count(tx, place, "store_error")
         tx.complain(f"ratelimit: {error}")
         raise Defer("ratelimit database not available") from error
     finally:
         tx.services.metrics.observe("ratelimit_store_duration_seconds", time.perf_counter() - start)
 
 
-def _count(tx: Transaction, name: str, result: str) -> None:
-    tx.services.metrics.count("ratelimit_checks_total", limit=name, result=result, enforced="true")
+def _count(tx: Transaction, place: str, result: str) -> None:
+    enforced = "false" if tx.dry_run else "true"
+    tx.services.metrics.count("ratelimit_checks_total", limit=place, result=result, enforced=enforced)

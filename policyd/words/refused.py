@@ -41,6 +41,31 @@ REFUSED: tuple[tuple[Kind, str, str], ...] = (
     ),
     (
         Kind.VARIABLE,
+        "the MTA does not tell a milter; of TLS it tells $tls_in_ver, $tls_in_cipher, $tls_in_bits and $tls_in_peerdn",
+        "tls_in_cipher_std tls_in_sni tls_sni",
+    ),
+    (
+        Kind.VARIABLE,
+        "the MTA does not tell a milter of authentication that fails; $authenticated_id is for the one that succeeds",
+        "authenticated_fail_id authentication_failed",
+    ),
+    (
+        Kind.VARIABLE,
+        "recipients are verified by the MTA, which knows the routes: reject_unverified_recipient in Postfix",
+        "recipient_verify_failure",
+    ),
+    (
+        Kind.VARIABLE,
+        "the MTA counts and limits connections; the condition ratelimit counts those of a client over time",
+        "smtp_count_at_connection_start",
+    ),
+    (
+        Kind.VARIABLE,
+        "this belongs to filters, and to Exim's command line; an ACL has $acl_m_… and $acl_c_… of its own",
+        "caller_gid caller_uid n0 n1 n2 n3 n4 n5 n6 n7 n8 n9 sn0 sn1 sn2 sn3 sn4 sn5 sn6 sn7 sn8 sn9",
+    ),
+    (
+        Kind.VARIABLE,
         "a milter is not given certificates; of a client's, $tls_in_peerdn is the subject",
         "tls_in_ocsp tls_in_ourcert tls_in_peercert tls_in_resumption",
     ),

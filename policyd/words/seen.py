@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
+from policyd.durations import seconds
 from policyd.errors import Defer
 from policyd.language.cutting import cut
 from policyd.language.expand import parsed
 from policyd.language.registry import condition
+from policyd.stores import Operation
 from policyd.transaction import Transaction
 
-TIME = re.compile(r"(?:[0-9]{1,9}[wdhms])+")
-TIME_PART = re.compile(r"([0-9]+)([wdhms])")
-SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 MODES = ("readonly", "write")
 VALUED = ("key", "refresh")
 REFRESH = 10 * 86400.0  # seconds
 LIFETIME = 30 * 86400.0  # seconds: Exim's housekeeping removes records that nobody has touched for so long
+STAMP = re.compile(rb"-?[0-9]{1,15}")  # whole seconds since 1970, as Exim counts them here
+LUA = """
+local interval, since, mode, refresh = tonumber(arguments[1]), arguments[2] == '1', arguments[3], tonumber(arguments[4])
+local second = math.floor(now)
+local stamp = mode ~= 'readonly' and string.format('%.0f', second) or nil
+if not stored or #stored > 16 or not string.match(stored, '^-?%d+$') then
+    return stamp, '0'
+end
+local age = second - tonumber(stored)
+if not since then
+    return stamp, age < interval and '1' or '0'
+end
+local again = mode == 'write' or age >= refresh
+return again and stamp or nil, age >= interval and '1' or '0'
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(Operation[bool]):
     """What is asked: seen within *interval* seconds, or (*since*) not within them. *key*: None for the client.
 
     *mode*: ``readonly``, ``write``, or nothing.
@@ -33,16 +48,35 @@ class Sight:
     mode: str = ""
     refresh: float = REFRESH
 
-    def judge(self, stored: bytes | None, now: float) -> tuple[bytes | None, bool]:
+    lua = LUA
+
+    def __call__(self, stored: bytes | None, now: float) -> tuple[bytes | None, bool]:
         """From the last time, as it is stored, to the one to store (None: none), and whether the condition is true."""
-        stamp = None if self.mode == "readonly" else f"{now:.6f}".encode()
-        if stored is None:
+        second = math.floor(now)
+        stamp = None if self.mode == "readonly" else b"%d" % second
+        if stored is None or not STAMP.fullmatch(stored):
             return stamp, False
-        age = now - float(stored)
+        age = second - int(stored)
         if not self.since:
             return stamp, age < self.interval
         again = self.mode == "write" or age >= self.refresh
         return stamp if again else None, age >= self.interval
+
+    def arguments(self) -> tuple[bytes, ...]:
+        """All but the key; numbers in decimal."""
+        return b"%.6f" % self.interval, b"%d" % self.since, self.mode.encode(), b"%.6f" % self.refresh
+
+    def answer(self, reply: bytes) -> bool:
+        """``1`` for true, ``0`` for false."""
+        return bool(("0", "1").index(reply.decode("latin-1")))
+
+    def alone(self, hosts: int) -> Sight:
+        """The same: what another host has seen, this one does not know."""
+        return self
+
+    def lenient(self) -> bool:
+        """Seen long ago, as greylisting wants it; not seen lately, as those who limit want it."""
+        return self.since
 
 
 def parse(text: str) -> Sight:
@@ -64,9 +98,10 @@ def parse(text: str) -> Sight:
 
 
 def _seconds(text: str, whole: str) -> float:
-    if not TIME.fullmatch(text):
-        raise ValueError(f"failed to parse '{whole}'")
-    return float(sum(int(number) * SECONDS[unit] for number, unit in TIME_PART.findall(text)))
+    try:
+        return float(seconds(text))
+    except ValueError:
+        raise ValueError(f"failed to parse '{whole}'") from None
 
 
 @condition("seen", argument=parsed(parse))
@@ -82,13 +117,10 @@ def _seen(tx: Transaction, sight: Sight) -> bool:
     """
     key = str(tx.connection.client.address or "") if sight.key is None else sight.key
     stored_under = f"seen/{key}".encode("latin-1")
-    now = tx.services.clock()
-    store = tx.services.store
     try:
         if sight.mode == "readonly":
-            return sight.judge(store.get(stored_under), now)[1]
-        lifetime = max(LIFETIME, sight.interval + sight.refresh)
-        return store.update(stored_under, lambda stored: sight.judge(stored, now), lifetime)
+            return tx.store.read(stored_under, sight)
+        return tx.store.update(stored_under, sight, max(LIFETIME, sight.interval + sight.refresh))
     except Defer as error:
         tx.complain(f"seen: {error}")
         raise Defer("database for 'seen' not available") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 
 from policyd.checks.iprev import addresses
@@ -11,8 +12,8 @@ from policyd.language.registry import VOCABULARY, Kind, variable, verification
 from policyd.language.source import BLANKS
 from policyd.mail.address import Address
 from policyd.mail.octets import lower
-from policyd.policy import AFTER_MAIL
-from policyd.resolver import DnsTemporary
+from policyd.policy import AFTER_MAIL, Phase
+from policyd.resolver import Answer, DnsTemporary, Question
 from policyd.transaction import Transaction, host_text
 
 DEFER_OK = "defer_ok"
@@ -43,7 +44,17 @@ def options(text: str) -> Verify:
     return Verify(head[1:].strip(BLANKS) if head else None, defer_ok)
 
 
-@verification("sender", phases=AFTER_MAIL, options=options)
+def _questions(tx: Transaction) -> list[Question]:
+    domain = tx.sender.domain if tx.sender else ""
+    return [Question("MX", domain, partial(_hosts, domain))] if domain and not domain.startswith("[") else []
+
+
+def _hosts(domain: str, answer: Answer) -> list[Question]:
+    """The first exchanger mostly has an address, and a domain without one may be its own."""
+    return [Question("A", host) for _, host in answer.records[:1]] or [Question("A", domain)]
+
+
+@verification("sender", phases=AFTER_MAIL, options=options, prefetch={Phase.MAIL: _questions})
 def _sender(tx: Transaction, wanted: Verify) -> bool:
     """Whether the sender's domain can receive mail: it has a mail exchanger, or an address (RFC 5321 5.1).
 

@@ -12,6 +12,7 @@ from policyd.checks.dkim_signature import ALGORITHMS, Signature
 from policyd.checks.dkim_tags import DkimResult, Flaw, Problem
 from policyd.errors import ExpansionError
 from policyd.observers import Observer, observe
+from policyd.resolver import Question
 from policyd.settings import Settings
 from policyd.transaction import Transaction, fact
 
@@ -75,7 +76,12 @@ def _examine(tx: Transaction) -> None:
         tx.facts["dkim_examined"] = True
 
 
-observe("dkim", Observer(headers=_examine, body=feed))
+def _keys(tx: Transaction) -> list[Question]:
+    """What `dkim` will ask."""
+    return [Question("TXT", said.key_name) for said in examined(tx) if not said.flaw]
+
+
+observe("dkim", Observer(headers=_examine, body=feed, questions=_keys))
 
 
 def was_examined(tx: Transaction) -> bool:

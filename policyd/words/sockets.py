@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from policyd.durations import DURATION, seconds
 from policyd.errors import ExpansionError
 from policyd.language.closures import Text
 from policyd.language.cutting import cut
@@ -19,7 +20,6 @@ from policyd.mail.octets import lower
 from policyd.resolver import DnsTemporary
 from policyd.transaction import Transaction
 from policyd.words.programs import allowed
-from policyd.words.times import INTERVAL, seconds_of
 
 DEFAULT_SECONDS = 5.0
 INTERNET = re.compile(r"inet:(?:\[([^\]]*)\]|([^:]*)):([0-9]{1,5})")
@@ -28,7 +28,6 @@ CHUNK = 65536
 MAX_PORT = 65535
 
 
-@keeps_out(ADDRESS, 0)
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to ask. *shutdown*: tell the other side that nothing more comes; *name*: of the server, for TLS."""
@@ -39,6 +38,7 @@ class Options:
     name: str = ""
 
 
+@keeps_out(ADDRESS, 0)
 @item(
     "readsocket",
     arguments=(2, 5),
@@ -70,8 +70,8 @@ def _options(text: str) -> Options:
     values: dict[str, object] = {}
     for number, (_, option) in enumerate(cut(text)):
         name, equals, value = option.partition("=")
-        if number == 0 and not equals and INTERVAL.fullmatch(option):
-            values["seconds"] = float(seconds_of(option))
+        if number == 0 and not equals and DURATION.fullmatch(option):
+            values["seconds"] = float(seconds(option))
         elif name in ("shutdown", "tls") and lower(value) in SWITCHES:
             values[name] = SWITCHES[lower(value)]
         elif name == "sni" and value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+from policyd.durations import seconds
 from policyd.errors import Defer
 from policyd.language.cutting import cut
 from policyd.language.expand import expanded, parsed
@@ -17,8 +18,6 @@ from policyd.words.comparisons import truth
 
 LOGS = ("main", "reject", "panic")
 LOGWRITE = re.compile(r":([^:]*):(.*)", re.DOTALL)
-TIME = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
-UNITS = (604800, 86400, 3600, 60, 1)
 
 
 # -- condition
@@ -67,13 +66,13 @@ def _log_reject_target(tx: Transaction, names: tuple[str, ...]) -> None:
 # -- headers
 
 
-@modifier("add_header", argument=expanded, phases=AFTER_MAIL)
+@modifier("add_header", argument=expanded, phases=AFTER_MAIL, needs="add")
 def _add_header(tx: Transaction, text: str) -> None:
     """Add header lines to the message; ``:at_start:``, ``:after_received:`` or ``:at_start_rfc:`` says where."""
     tx.add_headers(text)
 
 
-@modifier("remove_header", argument=expanded, phases=AFTER_MAIL)
+@modifier("remove_header", argument=expanded, phases=AFTER_MAIL, needs="change")
 def _remove_header(tx: Transaction, text: str) -> None:
     """Remove all header fields with the names in a list; ``^`` and a regular expression is for their whole text.
 
@@ -90,15 +89,7 @@ def _remove_header(tx: Transaction, text: str) -> None:
 # -- time
 
 
-def seconds(text: str) -> float:
-    """An Exim time such as ``1m30s``, in seconds. Raises ValueError."""
-    found = TIME.fullmatch(text)
-    if not text or found is None:
-        raise ValueError(f'"{text}" is not a time value: digits with one of w, d, h, m, s, such as 1m30s')
-    return float(sum(int(digits or 0) * unit for digits, unit in zip(found.groups(), UNITS, strict=True)))
-
-
-@modifier("delay", argument=parsed(seconds), phases=ANY & ~Phase.NOTQUIT)
+@modifier("delay", argument=parsed(seconds), phases=ANY & ~Phase.NOTQUIT, needs="delay")
 def _delay(tx: Transaction, duration: float) -> None:
     """Wait; never longer than the phase may take."""
     tx.services.sleep(max(0.0, min(duration, tx.deadline - time.monotonic() - 1)))

@@ -10,7 +10,7 @@ from policyd.language.compiler import Compiler
 from policyd.language.fields import whole_number
 from policyd.language.marks import SECOND_EXPANSION, harmless, keeps_out
 from policyd.language.patterns import compiled
-from policyd.language.registry import item, operator
+from policyd.language.registry import COMPUTED, item, operator
 from policyd.mail import octets
 from policyd.transaction import Transaction
 
@@ -115,7 +115,7 @@ def _tr(_: Transaction, text: str, old: str, new: str) -> str:
 
 
 @keeps_out(SECOND_EXPANSION, 2)
-@item("sg", arguments=(3, 3), compiler=True)
+@item("sg", arguments=(3, 3), compiler=True, needs=COMPUTED)
 def _sg(compiler: Compiler, tx: Transaction, text: str, pattern: str, replacement: str) -> str:
     """``${sg{text}{regex}{replacement}}``: every match replaced.
 
@@ -138,7 +138,7 @@ def _sg(compiler: Compiler, tx: Transaction, text: str, pattern: str, replacemen
 
 
 @keeps_out(SECOND_EXPANSION, 0)
-@operator("expand", compiler=True, needs="body")
+@operator("expand", compiler=True, needs=f"body {COMPUTED}")
 def _expand(compiler: Compiler, tx: Transaction, text: str) -> str:
     """The text, expanded once more."""
     try:

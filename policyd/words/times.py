@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
+from policyd.durations import UNITS, seconds
 from policyd.errors import ExpansionError
 from policyd.language.marks import harmless
 from policyd.language.registry import operator
 
-UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
-INTERVAL = re.compile(r"(?:[0-9]+[wdhms])+")
 SECONDS = re.compile(r"[0-9]*")
 MAX_DIGITS = 18
 
@@ -18,15 +17,10 @@ MAX_DIGITS = 18
 @operator("time_eval")
 def _time_eval(text: str) -> str:
     """A duration such as ``1d12h`` in seconds."""
-    if not INTERVAL.fullmatch(text):
-        raise ExpansionError(f'string "{text}" is not an Exim time interval in "time_eval" operator')
-    return str(seconds_of(text))
-
-
-def seconds_of(text: str) -> int:
-    """The seconds of what `INTERVAL` matches."""
-    parts = re.findall(r"([0-9]+)([wdhms])", text)
-    return sum(int(number[-MAX_DIGITS:]) * UNITS[unit] for number, unit in parts)
+    try:
+        return str(seconds(text))
+    except ValueError:
+        raise ExpansionError(f'string "{text}" is not an Exim time interval in "time_eval" operator') from None
 
 
 @harmless

@@ -8,7 +8,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
-from policyd.checks.ratelimit import Bucket, Event, Update, lifetime, step
+from policyd.checks.counting import Counting
+from policyd.checks.ratelimit import Event, Update, lifetime
 from policyd.stores import LmdbStore, MemoryStore, Store
 
 EVENT = Event(limit=100, period=3600, update=Update.STRICT)
@@ -18,16 +19,12 @@ UNIQUE = Event(limit=100, period=3600, update=Update.STRICT, unique="user@exampl
 def check(store: Store, key: bytes, event: Event = EVENT) -> float:
     """What the word does for each message."""
 
-    def count(stored: bytes | None) -> tuple[bytes | None, float]:
-        bucket, rate = step(Bucket.decoded(stored), time.time(), event)
-        return bucket.encoded() if bucket else None, rate
-
-    return store.update(key, count, lifetime(event))
+    return store.update(key, Counting(event), lifetime(event))
 
 
 def read(store: Store, key: bytes) -> float:
     """The same for a ``readonly`` limit."""
-    return step(Bucket.decoded(store.get(key)), time.time(), Event(100, 3600, 0, Update.READONLY))[1]
+    return store.read(key, Counting(Event(100, 3600, 0, Update.READONLY)))
 
 
 def checks(store: Store, number: int, keys: int = 10_000) -> None:

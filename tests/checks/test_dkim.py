@@ -22,6 +22,7 @@ from policyd.checks.canonical import BodyHashes, Fields
 from policyd.checks.dkim import examine, verify
 from policyd.checks.dkim_key import PublicKey, public_key, refutation
 from policyd.checks.dkim_proof import Rules
+from policyd.checks.dkim_signature import MAX_FIELD
 from policyd.checks.dkim_tags import Unverifiable
 from policyd.resolver import Resolver
 
@@ -166,9 +167,9 @@ SYNTAX, UNKNOWN = ("permerror", "signature_syntax"), ("neutral", "signature_unkn
         ({"d": None}, SYNTAX),
         ({"h": None}, SYNTAX),
         ({"s": None}, SYNTAX),
-        ({"v": "2"}, UNKNOWN),  # RFC 6376 6.1.1
-        ({"v": ""}, UNKNOWN),
-        ({"v": "1.0"}, UNKNOWN),
+        ({"v": "2"}, SYNTAX),  # RFC 6376 6.1.1
+        ({"v": ""}, SYNTAX),
+        ({"v": "1.0"}, SYNTAX),
         ({"a": "rsa-md5"}, UNKNOWN),
         ({"a": "rsa"}, UNKNOWN),
         ({"a": ""}, UNKNOWN),
@@ -265,6 +266,16 @@ def test_bad_fields(pattern: str, replacement: str, expected: tuple[str, str]) -
     name, value = field.decode("latin-1").split(":", 1)
     changed = re.sub(pattern, replacement, value.strip(), count=1)
     assert verdict(f"{name}: {changed}\r\n".encode("latin-1") + rest) == expected
+
+
+def test_a_signature_that_is_too_long() -> None:
+    field, rest = signed(MESSAGE, KEY).split(b"\r\n", 1)
+    records = published(KEY)
+    for size, reason in ((MAX_FIELD, ""), (MAX_FIELD + 1, "longer than 65536 octets")):
+        length = len(field) - len(b"DKIM-Signature:")
+        long = field.replace(b"DKIM-Signature:", b"DKIM-Signature:" + b" " * (size - length))
+        (outcome,) = outcomes(long + b"\r\n" + rest, records, now=NOW)
+        assert outcome.reason == reason
 
 
 def test_what_a_bad_signature_still_tells() -> None:

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from policyd.checks.dmarc import DmarcOutcome, DmarcResult, DmarcStatus, Rules, organization
 from policyd.checks.dmarc_history import Reception, Signed
 from policyd.checks.dmarc_record import DmarcPolicy, parse_record
-from policyd.checks.dmarc_report import FailureReport, addresses, is_wanted, recipients, related
+from policyd.checks.dmarc_report import (
+    MAX_HEADER,
+    MAX_RECIPIENTS,
+    FailureReport,
+    addresses,
+    is_wanted,
+    recipients,
+    related,
+)
 from policyd.resolver.zone import ZoneResolver
 
 RUF = "ruf=mailto:a@example.com"
@@ -122,6 +130,13 @@ def test_related(one, other, answer):
     assert related(one, other) is answer
 
 
+def test_no_more_than_five_get_one(tmp_path):
+    (tmp_path / "zone").write_text("")
+    record = parse_record("v=DMARC1; p=none; ruf=" + ",".join(f"mailto:{n}@example.com" for n in range(9)))
+    got = recipients(ZoneResolver([tmp_path / "zone"]), record, "example.com", lambda name: name)
+    assert got == [f"{n}@example.com" for n in range(MAX_RECIPIENTS)]
+
+
 SIGNED = [Signed("evil.test", "s", "fail"), Signed("example.com", "s1", "fail", "@mail.example.com")]
 RECEPTION = Reception("4Xyz", "mx.here.test", 1700000000.0, "192.0.2.1", "example.com", "fail", SIGNED)
 RESULTS = "Authentication-Results: mx.here.test;\n\tdmarc=fail header.from=mail.example.com"
@@ -203,6 +218,11 @@ def test_what_failed(details, alignment):
 def test_signatures_of_others_are_not_mentioned():
     reception = replace(RECEPTION, signatures=[Signed("evil.test", "s", "fail"), Signed("example.com", "s", "pass")])
     assert "DKIM-Domain" not in fields(report(reception=reception))
+
+
+def test_a_long_header_is_cut_off():
+    _, (_, _, header) = parts(report(header="X: x\n" * MAX_HEADER))
+    assert len(header.replace(b"\r\n", b"\n")) == MAX_HEADER
 
 
 @pytest.mark.parametrize("header", ["Subject: \xfc\n", f"X: {'a' * 1000}\n", "X: a\rb\n", "X: \0\n"])

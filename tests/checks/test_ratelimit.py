@@ -22,6 +22,7 @@ from policyd.checks.ratelimit import (
 )
 
 CLIENT = "192.0.2.1"
+HINT = ": digits with one of w, d, h, m, s, such as 1m30s"
 LEAKY, STRICT, READONLY = Update.LEAKY, Update.STRICT, Update.READONLY
 
 # -- the argument
@@ -147,15 +148,15 @@ def test_options(text, expected):
         ("5///1h", '"5/" is not a positive number'),
         ("nan/1h", '"nan" is not a positive number'),
         ("\xb2/1h", '"\xb2" is not a positive number'),
-        ("5/10", '"10" is not a time value'),
+        ("5/10", f'"10" is not a time value{HINT}'),
         ("5/0s", '"0s" is not a time value'),
-        ("5/-1h", '"-1h" is not a time value'),
-        ("5/1.5h", '"1.5h" is not a time value'),
-        ("5/1H", '"1H" is not a time value'),
-        ("5/1h 30m", '"1h 30m" is not a time value'),
-        ("5/1h//", '"1h/" is not a time value'),
-        ("5/ /x", '"" is not a time value'),
-        ("5/y/per_mail/per_mail", '"y" is not a time value'),
+        ("5/-1h", f'"-1h" is not a time value{HINT}'),
+        ("5/1.5h", f'"1.5h" is not a time value{HINT}'),
+        ("5/1H", f'"1H" is not a time value{HINT}'),
+        ("5/1h 30m", f'"1h 30m" is not a time value{HINT}'),
+        ("5/1h//", f'"1h/" is not a time value{HINT}'),
+        ("5/ /x", f'"" is not a time value{HINT}'),
+        ("5/y/per_mail/per_mail", f'"y" is not a time value{HINT}'),
         ("5/1h/per_mail/per_mail", "conflicting per_* options"),
         ("5/1h/per_byte/per_mail", "conflicting per_* options"),
         ("5/1h/per_rcpt/x/per_addr", "conflicting per_* options"),

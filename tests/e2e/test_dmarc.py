@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import smtplib
+from contextlib import contextmanager
 
+import pymysql
 import pytest
 from parts.daemon import Policyd
+from parts.list_recipe import recipe
+from parts.mariadb import DATABASE, PASSWORD, USER, MariaDB
 from parts.nsd import Nsd
+from parts.opendmarc_import import SCHEMA, import_history
 from parts.ports import wait_until
 from parts.postfix import Postfix
 from parts.signing import ed25519, signed
@@ -56,14 +61,30 @@ Authentication-Results: elsewhere.test; spf=fail\r
 """
 
 
-@pytest.fixture(scope="module")
-def mail():
+@contextmanager
+def running(policy):
     """A Postfix that policyd advises, with DNS of its own; the messages that arrive behind it."""
     with Sink() as sink, Postfix(sink.port) as postfix, Nsd({"test.": ZONE}) as nsd:
         history = postfix.directory / "history"
-        policy = POLICY.replace("SINK", str(sink.port)).replace("HISTORY", str(history))
+        policy = policy.replace("SINK", str(sink.port)).replace("HISTORY", str(history))
         with Policyd(policy, postfix.socket, {"dns_servers": "127.0.0.1", "dns_port": str(nsd.port)}) as policyd:
             yield Mail(postfix, sink, policyd, history)
+
+
+@pytest.fixture(scope="module")
+def mail():
+    """With the policy of this file."""
+    with running(POLICY) as parts:
+        yield parts
+
+
+@pytest.fixture(scope="module")
+def with_recipe(tmp_path_factory):
+    """With the recipe of Exim's manual; nobody takes failure reports."""
+    lists = tmp_path_factory.mktemp("lists") / "lists"
+    lists.write_text("friends@here.test: ours\n")
+    with running("dmarc_forensic_smtp =\n" + recipe(lists)) as parts:
+        yield parts
 
 
 class Mail:
@@ -130,8 +151,62 @@ def test_each_message_is_in_the_history(mail):
     assert "\nfrom reject.test\nmfrom reject.test\nspf 0\npdomain reject.test\npolicy 15\n" in records[-1]
 
 
+def rows(database, query):
+    """What the tables of opendmarc-import have."""
+    connection = pymysql.connect(host="127.0.0.1", port=database.port, user=USER, password=PASSWORD, database=DATABASE)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
+
+
+def test_opendmarc_import_reads_the_history(mail):
+    mail.history.unlink(missing_ok=True)
+    mail.send(signed(MESSAGE, KEY, d="reject.test", a="ed25519-sha256"), "192.0.2.2", "x@forwarder.test")
+    mail.send(MESSAGE, "192.0.2.2", "")
+    mail.sink.next()
+    with MariaDB(SCHEMA) as database:
+        assert import_history(mail.history, database.port) == ""
+        assert rows(database, "SELECT policy, disp, spf, align_dkim, align_spf, sigcount, arc FROM messages") == [
+            (15, 2, 0, 4, 5, 1, 11),
+            (16, 0, 6, 5, 5, 0, 11),
+        ]
+        assert rows(
+            database,
+            "SELECT s.name, d.name, pass FROM signatures, selectors s, domains d"
+            " WHERE s.id = selector AND d.id = signatures.domain",
+        ) == [("s", "reject.test", 0)]
+
+
 def test_metrics(mail):
     mail.send(MESSAGE)
     mail.sink.next()
     line = 'policyd_dmarc_results_total{disposition="none",policy="reject",result="pass"}'
     wait_until(lambda: line in mail.policyd.page("/metrics"), line)
+
+
+# -- the recipe of Exim's manual
+
+
+def test_the_recipe_delivers_a_message_to_a_person(with_recipe):
+    assert with_recipe.send(MESSAGE)[0] == 250
+    results = with_recipe.sink.next().message["Authentication-Results"]
+    assert " ".join(results.split()) == "policyd.test; dmarc=pass header.from=reject.test policy.dmarc=reject"
+
+
+def test_the_recipe_refuses_the_same_message_to_a_list(with_recipe):
+    assert with_recipe.send(MESSAGE, rcpt="friends@here.test") == (
+        550,
+        "5.7.1 Messages from reject.test break mailing lists",
+    )
+    assert with_recipe.sink.is_empty()
+
+
+def test_the_recipe_refuses_a_forgery_to_everybody(with_recipe):
+    code, text = with_recipe.send(MESSAGE, "192.0.2.2", "x@forwarder.test")
+    assert (code, text) == (550, "5.7.1 Message from reject.test failed sender's DMARC policy, REJECT")
+
+
+def test_the_recipe_lets_others_post_to_a_list(with_recipe):
+    message = MESSAGE.replace(b"a@reject.test", b"x@forwarder.test")
+    assert with_recipe.send(message, "192.0.2.2", "x@forwarder.test", "friends@here.test")[0] == 250
+    assert with_recipe.sink.next().recipients == ("friends@here.test",)

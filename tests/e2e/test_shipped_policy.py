@@ -31,6 +31,7 @@ MACROS = {"MAILING_LISTS": "friends@here.test", "TRUSTED_CLIENTS": "192.0.2.99",
 GENUINE = b"From: a@reject.test\r\nTo: bob@here.test\r\nSubject: hi\r\n\r\nA body.\r\n"
 LIST_ID = b"List-Id: <list.elsewhere.test>\r\n"
 FORGED = b"Authentication-Results: policyd.test; dmarc=pass header.from=bank.test\r\n"
+FORGED_SPF = b"Received-SPF: pass (policyd.test: domain of a@bank.test designates 192.0.2.1)\r\n"
 FORGER = ("192.0.2.2", "x@forger.test")
 
 
@@ -117,8 +118,10 @@ def test_what_comes_by_a_list_is_held(mail):
 
 
 def test_our_results_are_on_top_and_forged_ones_gone(mail):
-    assert mail.send(FORGED + GENUINE)[0] == 250
+    assert mail.send(FORGED + FORGED_SPF + GENUINE)[0] == 250
     message = mail.sink.next().message
+    (spf,) = message.get_all("Received-SPF")
+    assert spf.startswith("pass (policyd.test: domain of a@reject.test designates 192.0.2.1 as permitted sender)")
     results = message.get_all("Authentication-Results")
     assert message.keys()[0] == "Authentication-Results"
     assert [" ".join(result.split()) for result in results] == [

@@ -7,8 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from policyd.checks.canonical import BodyHashes, BodyMethod, canonical_field
+from policyd.checks import arc
+from policyd.checks.canonical import BodyHashes, BodyMethod, Fields, canonical_field
 from policyd.checks.dkim_key import public_key
+from policyd.checks.dkim_proof import Rules
 from policyd.checks.dkim_signature import signature
 from policyd.checks.dkim_tags import Unverifiable
 from policyd.checks.dmarc_record import parse_record
@@ -18,6 +20,8 @@ from policyd.mail.authres import AuthResult, authentication_results, claimed_ids
 from policyd.mail.mailboxes import mailbox, mailboxes
 from policyd.mail.message import Message
 from policyd.mail.octets import upper
+from policyd.mail.proxy import LONGEST, Malformed, parse, wanted
+from policyd.mail.received_spf import claimed_receivers
 from policyd.mail.rfc2047 import decoded, unknown_charset
 from policyd.resolver import Answer
 
@@ -52,6 +56,22 @@ def author(octets: bytes) -> None:
     assert all(isinstance(domain, str) for domain in author_domains(octets.decode("latin-1")))
 
 
+@target(
+    b"PROXY TCP4 192.0.2.1 198.51.100.2 4242 25\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c" + bytes(12),
+    b"PROXY UNKNOWN\r\n",
+)
+def proxy_header(octets: bytes) -> None:
+    taken = 0
+    with suppress(Malformed):
+        while missing := wanted(octets[:taken]):
+            if taken >= len(octets):
+                return
+            taken = min(taken + missing, len(octets))
+            assert taken <= LONGEST
+        assert parse(octets[:taken]).version in (1, 2)
+
+
 @target(b'"A, B" <a@one.test>, (c) b@[192.0.2.1]', b"g: <@a,@b:c@d.test>, e@f.test;", b"a..b@c, \\")
 def addresses(octets: bytes) -> None:
     text = octets.decode("latin-1")
@@ -67,6 +87,11 @@ def results(octets: bytes) -> None:
     field = authentication_results(text, [AuthResult("spf", "pass", (("smtp.mailfrom", text),), text)])
     assert field.replace("\n\t", "").isascii()
     assert field.replace("\n\t", "").replace("\t", "").isprintable()
+
+
+@target(b"pass (mx.test: a) receiver=mx.test; helo=a", b'fail (a (b) \\)) receiver (c) = "mx\\.test"', b"(receiver=")
+def received_spf(octets: bytes) -> None:
+    assert all(claimed_receivers(octets.decode("latin-1")))
 
 
 @target(b"=?utf-8?q?=C3=A9_?= =?iso-8859-1*de?B?6Q==?=", b"=?x?q?=?=", b"=?utf-16?b?//4=?=", b"=?idna?q?xn--?=")
@@ -102,6 +127,15 @@ def dkim_signature(octets: bytes) -> None:
         assert said.flaw.reason.isprintable()
     else:
         assert said.key_name.endswith(f"._domainkey.{said.domain}")
+
+
+@target(b"i=1; a=rsa-sha256; cv=none; d=a.test; s=s; h=from; bh=AA==; b=AA==", b"i=2; a.test; spf=pass", b"i = 01;\r\n")
+def arc_chain(octets: bytes) -> None:
+    """Each of the three fields says the same."""
+    fields = Fields([(name, octets.decode("latin-1")) for name in arc.NAMES])
+    chain = arc.examine(fields, Rules(), NOW, BodyHashes())
+    assert chain.trouble or len(chain.sets) == 1
+    assert chain.trouble.isprintable()
 
 
 @target(

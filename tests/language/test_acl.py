@@ -199,6 +199,12 @@ def test_computed_texts_are_kept_but_not_for_ever():
     assert session.replies[3:] == [f"550 <{n}>" for n in (*range(MAX_INLINE + 2), 0, 1)]
 
 
+def test_a_computed_text_is_compiled_once():
+    policy = "acl_smtp_rcpt = ${if def:domain{deny message = <${eval:$rcpt_count%2}>}}"
+    session = exchange(policy, "EHLO x", "MAIL FROM:<a@x>", *["RCPT TO:<b@y>"] * 4)
+    assert session.replies[3:] == ["550 <1>", "550 <0>", "550 <1>", "550 <0>"]
+
+
 def test_a_word_that_a_computed_acl_must_not_use_is_an_error_then():
     policy = "acl_smtp_mail = ${if def:sender_helo_name{m}}\nbegin acl\nm:\n  deny domains = y\n  accept\n"
     session = exchange(policy, "EHLO x", "MAIL FROM:<a@x>")

@@ -43,6 +43,18 @@ REFUSED = [
     ("set acl_m_who = $sender_address\n  condition = ${expand:$acl_m_who}", "$sender_address", "second expansion"),
     ("set acl_c_a = $acl_m_b\n  set acl_m_b = $local_part\n  condition = ${expand:$acl_c_a}", "$local_part", "second"),
     ("acl = helper $sender_address", "$sender_address", "file name"),
+    ("condition = ${readsocket{/run/$local_part}{x}}", "$local_part", "address of a server"),
+    ("condition = ${readsocket{inet:$sender_helo_name:25}{x}}", "$sender_helo_name", "address of a server"),
+    ("udpsend = $sender_helo_name:514:x", "$sender_helo_name", "address of a server"),
+    ("udpsend = <; 192.0.2.1 ; 51$local_part ; x", "$local_part", "address of a server"),
+    ("domains = lsearch;/etc/mail/$sender_address_domain", "$sender_address_domain", "file name"),
+    ("domains = y : ! partial-lsearch*;/etc/$sender_helo_name", "$sender_helo_name", "file name"),
+    ("domains = y : !/etc/mail/$sender_helo_name", "$sender_helo_name", "file name"),
+    ("domains = <; y ; lsearch;;/etc/mail/${lc:$sender_helo_name}", "$sender_helo_name", "file name"),
+    ("hosts = net24-iplsearch;/etc/mail/$sender_helo_name", "$sender_helo_name", "file name"),
+    ("senders = a@lsearch;/etc/$domain", "$domain", "file name"),
+    ("senders = @@lsearch;/etc/$domain", "$domain", "file name"),
+    ("senders = pgsql;SELECT 1 FROM t WHERE a='$local_part'", "$local_part", "query"),
 ]
 
 ALLOWED = [
@@ -57,9 +69,14 @@ ALLOWED = [
     "set acl_m_who = $local_part\n  set acl_m_file = root\n  condition = ${if exists{/var/mail/$acl_m_file}}",
     "domains = $sender_address_domain",
     "message = $sender_address is not welcome, $h_subject:",
+    "condition = ${readsocket{/run/checker}{$local_part}}",
+    "udpsend = 192.0.2.1:514:$sender_address said $h_subject:",
+    "senders = pgsql;SELECT 1 FROM t WHERE a='${quote_pgsql:$local_part}'",
+    "domains = lsearch;/etc/mail/$primary_hostname : $sender_address_domain",
+    "senders = $local_part@$domain : lsearch;/etc/mail/${md5:$local_part}",
 ]
 
-OPTIONS = "pgsql_servers = a/b/c/d\nmysql_servers = a/b/c/d\nredis_servers = 127.0.0.1//\nallow_run\n"
+OPTIONS = "pgsql_servers = a/b/c/d\nmysql_servers = a/b/c/d\nredis_servers = 127.0.0.1//\nallow_run\nallow_readsocket\n"
 ACLS = "check_x:\n accept\nhelper:\n accept condition = ${if exists{/var/mail/$acl_arg1}}\n"
 
 

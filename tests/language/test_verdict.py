@@ -325,7 +325,7 @@ def test_the_trace_shows_every_statement_and_condition():
     assert session.trace == [
         "policy:4   condition = no: fail",
         "policy:4 warn: fail",
-        "policy:6   condition = no: ok",
+        "policy:6   ! condition = no: ok",
         "policy:7   set acl_m_x",
         "policy:6 deny: ok",
     ]

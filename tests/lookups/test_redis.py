@@ -302,7 +302,7 @@ def test_replies_that_are_none(looking, answer, want):
 
 
 def test_a_reply_that_has_no_end(looking, monkeypatch):
-    monkeypatch.setattr("policyd.lookups.clients.redis.MAX_REPLY", 1000)
+    monkeypatch.setattr("policyd.links.redis.MAX_REPLY", 1000)
     with scripted(b"$100000\r\n" + b"x" * 5000) as node:
         look = looking(f"redis_servers = {node}\nlookup_timeout = 1s")
         assert "a reply of more than 1000 octets" in look.failure("${lookup redis{get text}}")

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from policyd.errors import Defer
+from policyd.links import sockets
+from policyd.links.sockets import Bounded, addresses, connected, reason, wait
 from policyd.lookups.answers import Answer
-from policyd.lookups.clients import sockets
-from policyd.lookups.clients.sockets import Bounded, addresses, connected, reason, wait
 from policyd.lookups.servers import Final, Server, Service, answer, read
 from policyd.transaction import Connection, Transaction
 from tests.lookups.conftest import at_most

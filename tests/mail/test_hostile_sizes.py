@@ -11,7 +11,7 @@ from policyd.checks.canonical import canonical_field
 from policyd.checks.dmarc_record import parse_record
 from policyd.mail.authres import AuthResult, authentication_results
 from policyd.mail.mailboxes import mailbox, mailboxes
-from policyd.mail.message import Message
+from policyd.mail.message import Message, added_lines
 from policyd.mail.rfc2047 import decoded, unknown_charset
 
 LONG, SHORTER = 10_000_000, 1_000_000  # octets; what is read sign by sign gets the shorter line
@@ -50,6 +50,7 @@ READERS: list[tuple[Callable[[str], object], int, list[str]]] = [
     (a_result, LONG, ["a", '"', "\xff", "@"]),
     (a_record, LONG, RECORDS),
     (a_field, LONG, VALUES),
+    (added_lines, SHORTER, ["\n y", "\n", "\nx:y", " "]),
 ]
 CASES = [
     pytest.param(read, size, unit, id=f"{read.__name__} {unit!r}") for read, size, units in READERS for unit in units

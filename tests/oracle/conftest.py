@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 import re
@@ -14,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from parts.programs import PRIVATE, environment
 
 USER = "Debian-exim"  # compiled into Debian's binary, which does not start without it
 MARK = "=== next ==="
-PACKAGES = ("exim4-daemon-heavy", "exim4-base")
-DEPENDS = ["apt-cache", "depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks"]
 
 
 @dataclass(frozen=True)
@@ -93,64 +91,28 @@ def exim() -> Iterator[Exim]:
     """A live Exim; tests are skipped where there can be none."""
     if os.geteuid() != 0:
         pytest.skip("Exim reads a configuration of ours only for root")
-    program, libraries = _installed() or _unpacked()
+    program = _program()
     _make_user()
     directory = Path(tempfile.mkdtemp(prefix="policyd-exim-"))
     try:
         directory.chmod(0o755)
         shutil.chown(directory, USER)
-        yield Exim(program, libraries, directory)
+        yield Exim(program, environment(program).get("LD_LIBRARY_PATH", ""), directory)
     finally:
         shutil.rmtree(directory)
 
 
-def _installed() -> tuple[Path, str] | None:
-    """The program that ``POLICYD_EXIM`` names, or the host's own heavy Exim."""
-    named = os.environ.get("POLICYD_EXIM")
-    if named:
-        return Path(named), os.environ.get("LD_LIBRARY_PATH", "")
-    found = shutil.which("exim4", path="/usr/sbin")
-    if found and "SPF" in subprocess.run([found, "-bV"], capture_output=True, text=True, check=False).stdout:
-        return Path(found), ""
-    return None
+def _program() -> Path:
+    """The one that `.ci/setup test` unpacked, else the host's own, if it has what there is to compare."""
+    for root in (PRIVATE, Path("/")):
+        found = root / "usr/sbin/exim4"
+        if found.exists() and "SPF" in _ask([found, "-bV"], environment(found)):
+            return found
+    pytest.skip("no Exim to compare with: `.ci/setup test` unpacks Debian's exim4-daemon-heavy")
 
 
-def _unpacked() -> tuple[Path, str]:
-    """Debian's packages, unpacked once into the user's cache."""
-    if not shutil.which("apt-get"):
-        pytest.skip("no Exim here, and no apt to fetch Debian's")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "policyd" / "exim"
-    cache.mkdir(parents=True, exist_ok=True)
-    with open(cache / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (cache / "complete").exists():
-            _fetch(cache)
-    libraries = (str(path) for part in ("lib", "usr/lib") for path in (cache / part, *(cache / part).glob("*-linux-*")))
-    return cache / "usr/sbin/exim4", ":".join(libraries)
-
-
-def _fetch(cache: Path) -> None:
-    packages = [*PACKAGES, *_missing_libraries()]
-    fetched = _ask(["apt-get", "-q", "download", *packages], cache)
-    if fetched.returncode:
-        pytest.skip(f"Debian's Exim cannot be fetched (is apt-get update needed?): {fetched.stderr.strip()[-300:]}")
-    for archive in cache.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "-x", archive, cache], check=True)
-        archive.unlink()
-    (cache / "complete").touch()
-
-
-def _missing_libraries() -> list[str]:
-    """The libraries that Exim depends on and the host does not have."""
-    tree = _ask([*DEPENDS, "--no-replaces", "--no-enhances", PACKAGES[0]], Path("/")).stdout
-    wanted = sorted(set(re.findall(r"^(lib\S+)$", tree, re.MULTILINE)))
-    listed = _ask(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n", *wanted], Path("/")).stdout
-    present = {line.split()[0] for line in listed.splitlines() if line.split()[1:] == ["ii"]}
-    return [name for name in wanted if name not in present]
-
-
-def _ask(command: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300, check=False)
+def _ask(command: list[str | Path], env: dict[str, str]) -> str:
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout
 
 
 def _make_user() -> None:

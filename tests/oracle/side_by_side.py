@@ -1,7 +1,7 @@
 """One session put to policyd, and how its transcript is compared with Exim's.
 
-`EXPLAINED` is every difference that may be between the two, with its reason.
-What concerns policies is a row of docs/differences-from-exim.md as well.
+`REPLIES` and `LOG` are every difference that may be between the two. Each is a
+row of "Sessions" in docs/differences-from-exim.md.
 """
 
 from __future__ import annotations
@@ -22,41 +22,36 @@ from policyd.transaction import Client, Services
 HOSTNAME = "mx.example.org"
 EXTENSION = r"(PRDR|SIZE|8BITMIME|PIPELINING|PIPECONNECT|CHUNKING|STARTTLS|SMTPUTF8)"
 
-REPLIES = (  # what to look for, what to take it for, and why
-    (r"\n(2\d\d)-(.*)(?=\n\1-SIZE)", r"\n\1 \2", "an MTA tells its extensions, policyd session has none"),
-    (rf"\n2\d\d-{EXTENSION}( .*)?(?=\n)", "", "the same"),
-    (r"\n2\d\d HELP(?=\n)", "", "the same"),
-    (r"\n\n\*\*\*\* SMTP testing: that is not a real message id!\n", "", "a remark of exim -bh"),
-    (r"(\n421[- ].*)+\n+\Z", "\n", "Exim sees the connection end, and can still say something: a milter cannot"),
-    (r"(?<=\n220 mx.example.org ESMTP ).*", "", "name and version"),
-    (r"(?<=\n250 OK id=).*", "", "message ids"),
-    (r"root@example.org", "", "to Exim, who called it is the sender until the first MAIL"),
-    (r"(?<=\n503 )V(?=alid RCPT command must precede DATA)", "v", "depends on PIPELINING"),
+REPLIES = (  # what to look for, what to take it for, and words of the row that explains it
+    (r"\n(2\d\d)-(.*)(?=\n\1-SIZE)", r"\n\1 \2", "lists extensions"),
+    (rf"\n2\d\d-{EXTENSION}( .*)?(?=\n)", "", "lists extensions"),
+    (r"\n2\d\d HELP(?=\n)", "", "lists extensions"),
+    (r"\n\n\*\*\*\* SMTP testing: that is not a real message id!\n", "", "a message id is not real"),
+    (r"(\n421[- ].*)+\n+\Z", "\n", "is sent a 421"),
+    (r"(?<=\n220 mx.example.org ESMTP ).*", "", "the greeting tells the version"),
+    (r"(?<=\n250 OK id=).*", "", "the greeting tells the version"),
+    (r"root@example.org", "", "until the first MAIL"),
+    (r"(?<=\n503 )V(?=alid RCPT command must precede DATA)", "v", "valid RCPT command must precede DATA"),
 )
 LOG = (
-    (r"(?<=\n)[A-Za-z0-9]{6}-[A-Za-z0-9]{6}-[A-Za-z0-9]{2} ", "", "message ids: policyd shows the MTA's queue id"),
+    (r"(?<=\n)[A-Za-z0-9]{6}-[A-Za-z0-9]{6}-[A-Za-z0-9]{2} ", "", "begin with its id"),
     (
         r"(?<=\n)(<=|=>|Completed|unexpected disconnection|SMTP connection from .* lost).*\n",
         "",
-        "arrival, delivery and lost connections are the MTA's",
+        "arrivals, deliveries and connections",
     ),
-    (r" \([^ ]*:[0-9]+\)", "", "policyd says where in the policy a mistake is"),
-    (r"(?<=returned ERROR: )NULL", "", "there is no reason"),
-    (r"(?<=condition test deferred: two)\\nlines", "", "Exim writes a line end into its log"),
-    (r"root@example.org|(?<=sl=)root(?= )|(?<= sd=)example.org", "", "to Exim, who called it is the sender until MAIL"),
-    (
-        r".*( discarded by MAIL ACL|after DATA: discarded by DATA ACL).*\n",
-        "",
-        "logged when it happens; Exim: per recipient",
-    ),
-    (r"(?<=X-A: folded)(\\n)+", r"\\n", "Exim doubles the line end in $headers_added"),
-    (r"(?<=size=)(0|-1)(?=\n)", "", "$message_size is 0 in Exim until the first HELO"),
-    (r"Received: from \[192.0.2.1\] \(helo=.*?\+0000\\n", "", "Exim's own Received field, which a milter never sees"),
-    (r"\\n may not follow", " may not follow", "the line end behind a header field is not part of its address"),
-    (r"\\[2-3][0-7]{2}|[\x80-\xff]", "?", "octets above 127: Exim's log has them in octal"),
-    (r"no (host name found for IP address|IP address found for host) .*\n", "", "policyd logs no lookup that failed"),
+    (r" \([^ ]*:[0-9]+\)", "", "without its place"),
+    (r"(?<=returned ERROR: )NULL", "", "`NULL` is logged"),
+    (r"(?<=condition test deferred: two)\\nlines", "", "breaks the line of the log"),
+    (r"root@example.org|(?<=sl=)root(?= )|(?<= sd=)example.org", "", "until the first MAIL"),
+    (r".*( discarded by MAIL ACL|after DATA: discarded by DATA ACL).*\n", "", "for each recipient that DATA or MAIL"),
+    (r"(?<=X-A: folded)(\\n)+", r"\\n", "`$headers_added`"),
+    (r"(?<=size=)(0|-1)(?=\n)", "", "`$message_size`"),
+    (r"Received: from \[192.0.2.1\] \(helo=.*?\+0000\\n", "", "the Received field that Exim adds"),
+    (r"\\n may not follow", " may not follow", "`verify = header_syntax`"),
+    (r"\\[2-3][0-7]{2}|[\x80-\xff]", "?", "octets above 127"),
+    (r"no (host name found for IP address|IP address found for host) .*\n", "", "a client without a name"),
 )
-EXPLAINED = {"replies": REPLIES, "log": LOG}
 
 Rules = tuple[tuple[str, str, str], ...]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
+import shutil
 from pathlib import Path
 
 import pytest
 from oracle.conftest import Exim
 from oracle.side_by_side import log, policyd, replies
+from parts.differences import explained
+from parts.programs import PRIVATE
 
 from policyd import config, words
 from policyd.errors import PolicyError
@@ -63,18 +65,15 @@ BLOCKED = "203.0.113.5"  # gets no recipient, and so may not send DATA
 @pytest.fixture(scope="module")
 def tree(exim: Exim, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Debian's ``conf.d`` with the installer's answers, and its own directory for lists."""
-    directory = tmp_path_factory.mktemp("debian")
-    fetch = ["apt-get", "-q", "download", "exim4-config"]
-    fetched = subprocess.run(fetch, cwd=directory, capture_output=True, check=False)
-    if fetched.returncode:
-        pytest.skip("Debian's exim4-config cannot be fetched")
-    [package] = directory.glob("*.deb")
-    subprocess.run(["dpkg-deb", "-x", package, directory], check=True)
+    package = PRIVATE / "etc/exim4/conf.d"
+    if not package.exists():
+        pytest.skip("no policy of Debian's: `.ci/setup test` unpacks exim4-config")
+    tree = tmp_path_factory.mktemp("debian") / "conf.d"
+    shutil.copytree(package, tree)
     lists = exim.directory / "lists"  # where the user that Exim becomes can read them
     lists.mkdir()
     for name, text in LISTS.items():
         (lists / name).write_text(text)
-    tree = directory / "etc/exim4/conf.d"
     (tree / "main/000_answers").write_text(ANSWERS)
     macros = tree / "main/01_exim4-config_listmacrosdefs"
     macros.write_text(macros.read_text().replace("CONFDIR = /etc/exim4", f"CONFDIR = {lists}"))
@@ -94,6 +93,7 @@ def joined(tree: Path) -> str:
 
 def test_what_is_refused(tree: Path) -> None:
     """Only what needs routing, each at its line."""
+    assert explained("What a milter cannot do", "`verify = recipient`")
     words.load()
     with pytest.raises(PolicyError) as caught:
         config.load(tree)
@@ -118,4 +118,4 @@ def test_sessions(tree: Path, name: str, client: str, exim: Exim, tmp_path: Path
     transcript = exim.session(text, client, dialogue)
     answers, logged = policyd(file, dialogue, client)
     assert replies(answers) == replies(transcript.replies.split("\n"))
-    assert log(logged) == log([line for line in transcript.log if not line.startswith("no host name found")])
+    assert log(logged) == log(transcript.log)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from parts import nsd
+from parts.differences import explained
 from parts.dns_world import FAILING, RECORDS, SUBZONES, ZONE
 from parts.ports import wait_until
 from parts.programs import environment, program, spawn, stop
@@ -251,6 +252,7 @@ def test_dnslists(apart, ours):
 
 @pytest.mark.parametrize("last, code", [("5", "127.255.255.254"), ("6", "127.0.0.1")])
 def test_error_codes_of_a_list_are_listings_to_exim_only(apart, ours, last, code):
+    assert explained("Lookups and DNS lists", "a listing is any answer in 127/8")
     client, policy = f"192.0.2.{last}", POLICY.format(argument="bl.test")
     theirs = apart.session(policy, client, "QUIT\r\n").log
     assert theirs[0] == f"HIT d=bl.test m={client} v={code} t="
@@ -297,6 +299,7 @@ UNREADABLE = ["bogus", "5", "--5m", "- 5m", "/ key=a", "5m//key=a", "5m / bogus"
 
 @pytest.mark.parametrize("argument", [*UNREADABLE, "-5m / refresh=x"])
 def test_what_exim_cannot_read_does_not_load_here(exim, ours, argument):
+    assert explained("Configuration", "an argument that it cannot read")
     policy = f"acl_smtp_connect = con\nbegin acl\ncon:\n  warn seen = {argument}\n  accept\n"
     (line,) = exim.session(policy, "192.0.2.1", "QUIT\r\n").log
     with pytest.raises(PolicyError) as caught:

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from parts.differences import explained
 from parts.mariadb import MariaDB
 from parts.ports import free_port
 from parts.postgres import Postgres
@@ -22,6 +23,8 @@ from policyd.stores import MemoryStore
 from policyd.transaction import Client, Connection, Services, Transaction
 from tests.lookups.conftest import SCHEMA, Log
 from tests.lookups.test_cdb import RECORDS, cdb
+
+SECTION = "Lookups and DNS lists"
 
 
 class Pair:
@@ -279,6 +282,7 @@ def test_dsearch(pair):
         assert both.differences([string]) == []  # a process of its own: Exim looks at what errno was before
     dots = lookups([".", ".."], ["dsearch"], both.here, "{$value}{none}")
     assert [(their, our) for _, their, our in both.differences(dots)] == [(".", "none"), ("..", "none")]
+    assert explained(SECTION, "`dsearch` finds `.` and `..`")
 
 
 def test_passwd_and_quoting(pair):
@@ -341,6 +345,7 @@ def test_sqlite(pair):
     assert both.differences(strings) == []
     failing = put("sqlite", f",file={both.here}/t.db", ["select nosuch from people", "nonsense"])
     assert [(their, our) for _, their, our in both.differences(failing)] == [("none", "Failed")] * 2
+    assert explained(SECTION, "errors of SQLite")
 
 
 @pytest.fixture(scope="module")
@@ -411,5 +416,6 @@ def test_misuse(pair):
 
 def test_unknown_options_are_refused_here_only(pair):
     """Exim ignores what it does not know."""
+    assert explained(SECTION, "an unknown lookup option")
     strings = ["${lookup{root}lsearch,bogus{/etc/passwd}{y}{n}}", "${lookup{x}cdb,ret=full{/nonexistent}}"]
     assert [(their, our) for _, their, our in pair().differences(strings)] == [("y", "Failed")]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from oracle.generator import Generator
-from oracle.side_by_side import log, policyd, replies
+from oracle.side_by_side import LOG, REPLIES, log, policyd, replies
+from parts.differences import explained
 
 CLIENT = "192.0.2.1"
 SESSIONS = 400
@@ -23,6 +24,11 @@ def same(exim, tmp_path):
         assert log(logged) == log(transcript.log)
 
     return compare
+
+
+@pytest.mark.parametrize("words", sorted({words for *_, words in REPLIES + LOG}))
+def test_each_difference_is_written_down(words):
+    assert explained("Sessions", words)
 
 
 @pytest.mark.parametrize("seed", range(SESSIONS))

@@ -26,7 +26,7 @@ class Policyd:
     *policy*: the text of a configuration, or a ``conf.d`` directory, whose
     files from 10 on are used in place. *socket* as in ``milter_socket``. *options* are
     main options, stronger than the policy's own; *macros* weaker (they come
-    first, and a policy asks ``.ifndef``).
+    first, and a policy asks ``.ifndef``). *command*: what policyd is to do.
     """
 
     def __init__(
@@ -35,11 +35,13 @@ class Policyd:
         socket: str,
         options: Mapping[str, str] | None = None,
         macros: Mapping[str, str] | None = None,
+        command: str = "serve",
     ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="policyd-daemon-"))
         self.metrics_port = free_port()
         self.socket = socket
         self._policy = policy
+        self._command = command
         self._macros = dict(macros or {})
         self._options = {
             "primary_hostname": "policyd.test",
@@ -59,11 +61,11 @@ class Policyd:
         with ExitStack() as undo:
             undo.callback(shutil.rmtree, self.directory)
             self._lay_out()
-            self._process = spawn([POLICYD, "serve", "-c", self.configuration], self.directory / "log")
+            self._process = spawn([POLICYD, self._command, "-c", self.configuration], self.directory / "log")
             undo.callback(stop, self._process)
             wait_until(lambda: self._has_ended() or self.is_ready(), "policyd")
             if self._has_ended():
-                raise ChildProcessError(f"policyd serve ended:\n{self.log()}")
+                raise ChildProcessError(f"policyd {self._command} ended:\n{self.log()}")
             self._undo = undo.pop_all()
         return self
 

@@ -12,6 +12,7 @@ from policyd import config, words
 from policyd.cli.dialogue import Dialogue
 from policyd.conversation import Conversation
 from policyd.errors import PolicyError, Severity
+from policyd.language.verdict import shown
 from policyd.metrics import check
 from policyd.policy import Policy
 from policyd.resolver.zone import ZoneResolver
@@ -117,7 +118,7 @@ def exchange(
     """A session: each of *dialogue* is one or more lines from *client*. *details* are those of `Client`."""
     world = world or World()
     trace: list[str] = []
-    talk = Conversation(load(policy), world.services, trace.append if traced else None)
+    talk = Conversation(load(policy), world.services, (lambda *event: trace.append(shown(*event))) if traced else None)
     talk.macros.update(macros or {})
     replies: list[str] = []
     lines = [f"{line}\r\n".encode("latin-1") for text in dialogue for line in text.split("\n")]

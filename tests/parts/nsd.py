@@ -26,6 +26,8 @@ server:
   xfrdfile: "{here}/xfrd.state"
   xfrdir: "{here}"
   database: ""
+  rrl-ratelimit: 0
+  rrl-whitelist-ratelimit: 0
 remote-control:
   control-enable: no
 """
@@ -62,7 +64,9 @@ class Nsd:
             undo.callback(shutil.rmtree, self.directory)
             executable = program("nsd")
             log = self.directory / "nsd.log"
-            server = spawn([executable, "-d", "-c", self._configuration()], log, environment(executable))
+            self._process = server = spawn(
+                [executable, "-d", "-c", self._configuration()], log, environment(executable)
+            )
             undo.callback(stop, server)
             wait_until(lambda: server.poll() is not None or self._answers(), "nsd")
             if server.poll() is not None:
@@ -72,6 +76,11 @@ class Nsd:
 
     def __exit__(self, *_: object) -> None:
         self._undo.close()
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
 
     def _configuration(self) -> Path:
         """Its file."""

@@ -1,4 +1,6 @@
-"""A real libmilter worker whose conversations say what the test wants: ``python scripted.py SOCKET``.
+"""A real libmilter worker whose conversations say what the test wants: ``python scripted.py SOCKET NEED …``.
+
+Without needs, it is told everything.
 
 The script of a connection is its client's host name: JSON, from a method of
 `Conversation` to what it does. A list is a `Reply`; ``"raise"`` raises;
@@ -16,6 +18,7 @@ from typing import Any
 import milter
 
 from policyd import edits
+from policyd.language.registry import COMPUTED
 from policyd.language.verdict import Outcome
 from policyd.replies import Reply
 from policyd.server.callbacks import install
@@ -25,7 +28,8 @@ from policyd.server.listener import listen
 class Conversation:
     """Does as its script says, and remembers what it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, needs: frozenset[str]) -> None:
+        self.needs = needs
         self.macros: dict[str, str] = {}
         self.connection = SimpleNamespace(client=SimpleNamespace(address=None))
         self._script: dict[str, Any] = {}
@@ -85,13 +89,17 @@ class Conversation:
 
 
 class Host:
-    """Says aloud what is counted and logged."""
+    """Says aloud what is counted and logged. *needs*: of every conversation."""
 
-    def __init__(self) -> None:
+    def __init__(self, needs: frozenset[str]) -> None:
         self.metrics = self.log = self
+        self._needs = needs
 
     def conversation(self) -> Conversation:
-        return Conversation()
+        return Conversation(self._needs)
+
+    def identify(self, client: Any) -> Any:
+        return client
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         print("count", name, amount, *labels.values(), flush=True)
@@ -105,5 +113,5 @@ class Host:
 
 if __name__ == "__main__":
     print(listen(sys.argv[1], 0o600, ""), flush=True)
-    install(Host())
+    install(Host(frozenset(sys.argv[2:]) or frozenset({COMPUTED})))
     milter.main()

@@ -46,10 +46,13 @@ def settings(here: Path, port: int, server: int) -> Path:
 
 
 class Unbound:
-    """Runs while the ``with`` block does. *server*: the port of 127.0.0.1 where a name server knows everything."""
+    """Runs while the ``with`` block does. *server*: the port of 127.0.0.1 where a name server knows everything.
 
-    def __init__(self, server: int) -> None:
-        self.port = free_port()
+    *port*: its own; 0: a free one.
+    """
+
+    def __init__(self, server: int, port: int = 0) -> None:
+        self.port = port or free_port()
         self._server = server
         self.directory = Path(tempfile.mkdtemp(prefix="policyd-unbound-"))
 
@@ -58,7 +61,7 @@ class Unbound:
             undo.callback(shutil.rmtree, self.directory)
             executable, log = program("unbound"), self.directory / "log"
             command = [executable, "-d", "-c", settings(self.directory, self.port, self._server)]
-            process = spawn(command, log, environment(executable))
+            self._process = process = spawn(command, log, environment(executable))
             undo.callback(stop, process)
             wait_until(lambda: process.poll() is not None or self._answers(), "unbound")
             if process.poll() is not None:
@@ -68,6 +71,11 @@ class Unbound:
 
     def __exit__(self, *_: object) -> None:
         self._undo.close()
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
 
     def _answers(self) -> bool:
         """Whether it says who serves the root."""

@@ -18,6 +18,7 @@ import pytest
 from parts.nsd import Nsd
 
 from policyd.resolver import Answer, DnsTemporary
+from policyd.resolver.cache import Cache
 from policyd.resolver.cached import CachedResolver
 from policyd.resolver.upstream import system_servers
 
@@ -212,7 +213,7 @@ def test_ttl(resolver: CachedResolver, counts: Counts) -> None:
 
 @pytest.mark.parametrize("name", ["zero.example.org", "far.example.org"])
 def test_no_cache(nsd: int, counts: Counts, name: str) -> None:
-    resolver = CachedResolver(["127.0.0.1"], nsd, cache_size=0, metrics=counts)
+    resolver = CachedResolver(["127.0.0.1"], nsd, cache=Cache(0), metrics=counts)
     for _ in range(2):
         resolver.lookup("A", name)
     assert counts.seen["dns_cache_requests_total", "miss"] == 2
@@ -231,7 +232,7 @@ def test_too_much_to_keep(resolver: CachedResolver, counts: Counts) -> None:
 
 
 def test_the_one_not_used_for_longest_makes_room(nsd: int, counts: Counts) -> None:
-    resolver = CachedResolver(["127.0.0.1"], nsd, cache_size=2, metrics=counts)
+    resolver = CachedResolver(["127.0.0.1"], nsd, cache=Cache(2), metrics=counts)
     for name in ("a", "quick", "a", "ns", "a", "quick"):
         resolver.lookup("A", f"{name}.example.org")
     assert counts.seen["dns_cache_requests_total", "hit"] == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -15,6 +14,7 @@ from threading import Thread
 import pytest
 from milter_client import MilterClient
 from parts.ports import free_port, wait_until
+from parts.programs import program
 from parts.serving import Daemon
 
 from policyd.server import pages
@@ -75,14 +75,12 @@ def test_a_damaged_file_is_not_the_end(tmp_path):
 # -- a daemon's
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool comes with the package prometheus")
 def test_promtool_has_no_complaint(start):
     daemon = start(metrics_port=free_port())
     daemon.serving(3)
     daemon.verdict()
-    done = subprocess.run(
-        ["promtool", "check", "metrics"], input=daemon.page("/metrics"), capture_output=True, text=True, check=False
-    )
+    command = [program("promtool"), "check", "metrics"]
+    done = subprocess.run(command, input=daemon.page("/metrics"), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

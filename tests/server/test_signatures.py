@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import dkim
 import pytest
@@ -42,7 +44,7 @@ def daemon() -> Iterator[Policyd]:
         "e._domainkey.a.test", f"k=ed25519; p={ED.public}"
     )
     with Nsd({"a.test": zone}) as dns, tempfile.TemporaryDirectory(prefix="policyd-signatures-") as socket:
-        options = {"dns_servers": "127.0.0.1", "dns_port": str(dns.port)}
+        options = {"dns_servers": "127.0.0.1", "dns_port": str(dns.port), "workers": "1"}
         with Policyd(POLICY, f"unix:{socket}/socket", options) as running:
             yield running
 
@@ -88,6 +90,29 @@ def test_arc(daemon: Policyd) -> None:
     seen = b"Authentication-Results: a.test; arc=none\r\n" + MESSAGE
     message = b"".join(dkim.arc_sign(seen, b"s", b"a.test", KEY.private, b"a.test")) + MESSAGE
     assert verdict(daemon, *parted(message)) == "551 5.7.1 dkim= arc=pass a.test"
+
+
+def peak(pid: int) -> int:
+    """The most memory that a process has had since it was last forgotten, in octets; forgets it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
+
+def test_50_megabytes_take_no_memory(daemon: Policyd) -> None:
+    """Two forms of the body are hashed, for DKIM and for ARC."""
+    head, _, _ = MESSAGE.partition(b"\r\n\r\n")
+    large = head + b"\r\n\r\n" + b"fifty octets of text  \t in a line of its own. \r\n" * 1_000_000
+    message = signed(large, KEY, c="simple/simple")
+    seen = b"Authentication-Results: a.test; arc=none\r\n" + message
+    sealed = b"".join(dkim.arc_sign(seen, b"s", b"a.test", KEY.private, b"a.test")) + message
+    assert verdict(daemon, *parted(signed(MESSAGE, KEY))) == "551 5.7.1 dkim=pass"  # everything is loaded
+    (worker,) = daemon.workers()
+    peak(worker)
+    before = peak(worker)
+    assert len(large) > 48_000_000
+    assert verdict(daemon, *parted(sealed)) == "551 5.7.1 dkim=pass arc=pass a.test"
+    assert peak(worker) - before < 4_000_000
 
 
 def test_it_is_counted(daemon: Policyd) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -222,9 +225,41 @@ def test_dkim_and_arc_share_what_they_hash(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "statements", "lines"),
+    [
+        (TWO, "  warn verify = arc", 'arc 0\narc_policy 0 json:[{"i":1,"d":"b.test","s":"s","ip":""},'
+         '{"i":2,"d":"c.test","s":"s","ip":""}]\n'),
+        (BROKEN, "  warn verify = arc", 'arc 7\narc_policy 2 json:[{"i":1,"d":"b.test","s":"s","ip":""},'
+         '{"i":2,"d":"c.test","s":"s","ip":""}]\n'),
+        (MESSAGE, "  warn verify = arc", "arc 6\narc_policy 1 json:[]\n"),
+        (TWO, "  warn condition = ${if eq{$arc_state}{}}", "arc 11\narc_policy 1 json:[]\n"),
+    ],
+)  # fmt: skip
+def test_the_history_of_dmarc(world: World, message: bytes, statements: str, lines: str) -> None:
+    """What was found before DMARC was evaluated is in it."""
+    world.records.texts = {**RECORDS, "_dmarc.a.test": "v=DMARC1; p=none"}
+    history = world.file.with_name("history")
+    world.judge(f"{statements}\n  accept dmarc_status = *", message, f"dmarc_history_file = {history}\n")
+    assert history.read_text().endswith(lines)
+
+
+@pytest.mark.parametrize(
     ("message", "sealers", "counted"),
     [(TWO, "c.test", ("pass", "true")), (TWO, "x.test", ("pass", "false")), (BROKEN, "c.test", ("fail", "false"))],
 )
 def test_metrics(world: World, message: bytes, sealers: str, counted: tuple[str, str]) -> None:
     world.judge("  warn verify = arc\n  accept verify = arc", message, f"arc_trusted_sealers = {sealers}\n")
     assert [entry[1:] for entry in world.metrics if entry[0] == "arc_results_total"] == [counted]
+
+
+def test_it_can_be_deleted(tmp_path: Path) -> None:
+    """ARC is on its way to be history: without its two files, everything else is there."""
+    package = Path(metrics.__file__).parent
+    shutil.copytree(package, tmp_path / "policyd", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("checks/arc.py", "words/arc.py"):
+        (tmp_path / "policyd" / file).unlink()
+    policy = f"dmarc_history_file = {tmp_path}/history\nbegin acl\nacl_check_data:\n  warn dmarc_status = *\n"
+    (tmp_path / "policy").write_text(policy + "       authresults = mx.test\n  accept\n")
+    program = "from policyd import config, words; words.load(); print(config.load('policy').warnings)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("()\n", "")

@@ -22,6 +22,9 @@ ZONE = """\
 pass.test     TXT "v=spf1 ip4:192.0.2.1 -all"
 fail.test     TXT "v=spf1 a exp=why.test -all"
 softfail.test TXT "v=spf1 ~all"
+plain.test    TXT "v=spf1 -all"
+includes.test TXT "v=spf1 include:pass2.test -all"
+pass2.test    TXT "v=spf1 -all"
 neutral.test  TXT "v=spf1 ?all"
 broken.test   TXT "v=spf1 foo"
 why.test      TXT "%{i} is not ours"
@@ -189,6 +192,41 @@ def test_variables(world: World, conditions: str, sender: str, logged: str) -> N
     policy += f"  warn {conditions}\n  accept {LOG_ALL}\n"
     world.talk(policy).mail(f"<{sender}>")
     assert world.log == [logged]
+
+
+@pytest.mark.parametrize(
+    ("template", "sender", "comment"),
+    [
+        ("", "user@plain.test", "Please send mail from plain.test through a server that plain.test designates"),
+        ("Please%_see%_https://$primary_hostname/why?s=%{S}&ip=%{C}&r=%{R}", "user@plain.test",
+         "Please see https://mx.here.test/why?s=user%40plain.test&ip=192.0.2.1&r=mx.here.test"),
+        ("%{d} says no to %{h}", "user@includes.test", "includes.test says no to pass.test"),
+        ("%{d}", "user@fail.test", "192.0.2.1 is not ours"),  # its own explanation
+        ("%{d}", "user@softfail.test", "domain of user@softfail.test does not expect mail from 192.0.2.1"),
+        ("%{d}", "user@pass.test", "domain of user@pass.test designates 192.0.2.1 as permitted sender"),
+        ("a\x07b", "user@plain.test", "a?b"),
+    ],
+)  # fmt: skip
+def test_the_comment_is_an_option(world: World, template: str, sender: str, comment: str) -> None:
+    option = f"spf_smtp_comment_template = {template}\n" if template else ""
+    policy = f"primary_hostname = mx.here.test\n{option}begin acl\nacl_check_mail:\n"
+    world.talk(policy + "  accept spf = *\n         logwrite = $spf_smtp_comment\n").mail(f"<{sender}>")
+    assert world.log == [comment]
+
+
+@pytest.mark.parametrize(
+    ("template", "complaint"),
+    [
+        ("100%", "spf_smtp_comment_template has a wrong macro: 100%"),
+        ("%{x}", "spf_smtp_comment_template has a wrong macro: %{x}"),
+        ("${if eq{1}{2}{a}fail}",
+         'expansion of spf_smtp_comment_template option failed: "if" failed and "fail" requested'),
+    ],
+)  # fmt: skip
+def test_a_wrong_comment_is_not_used(world: World, template: str, complaint: str) -> None:
+    policy = f"spf_smtp_comment_template = {template}\nbegin acl\nacl_check_mail:\n"
+    world.talk(policy + "  accept spf = fail\n         logwrite = $spf_smtp_comment\n").mail("<user@plain.test>")
+    assert world.log == [complaint, "Please send mail from plain.test through a server that plain.test designates"]
 
 
 def test_variables_belong_to_the_message(world: World) -> None:

@@ -190,6 +190,37 @@ def test_what_others_say_stays(world, value):
     assert not [entry for entry in world.metrics if entry[0].startswith("auth_results")]
 
 
+@pytest.mark.parametrize(
+    ("value", "goes"),
+    [
+        ("pass (mx.here.test: domain of a@bank.test designates 192.0.2.1 as permitted sender)", True),
+        ("pass receiver=mx.here.test", True),
+        ('pass receiver = "MX.here.TEST."', True),
+        ("pass receiver=id.test", True),
+        ("pass", True),
+        ("pass client-ip=192.0.2.1", True),
+        ("pass receiver=other.test", False),
+        ("pass (other.test: designates 192.0.2.1) client-ip=192.0.2.1", False),
+    ],
+)
+def test_a_forged_result_of_spf_goes_too(world, value, goes):
+    """By the ID, or by the name that our own field has."""
+    edits = world.judge("  accept authresults = id.test\n", f"Received-SPF: {value}")
+    assert (edits[0] == ChangeHeader("Received-SPF", 1)) is goes
+    assert (("auth_results_headers_removed_total", 1, "received-spf") in world.metrics) is goes
+
+
+def test_our_own_result_of_spf_stays(world):
+    policy = "  warn spf = *\n       add_header = :at_start:$spf_received\n" + MODIFIER
+    edits = world.judge(policy, "Received-SPF: pass receiver=mx.here.test")
+    deletion, *additions = edits
+    assert deletion == ChangeHeader("Received-SPF", 1)
+    assert [(type(edit), edit.name) for edit in additions] == [
+        (AddHeader, "Authentication-Results"),
+        (AddHeader, "Received-SPF"),
+    ]
+
+
 def test_names_in_unicode(world):
     """The same name in A-labels and in U-labels."""
     policy = "  accept authresults = b\xc3\xbccher.test\n"

@@ -191,5 +191,27 @@ def test_helo(helo, client, reply):
     assert said == reply
 
 
+@pytest.mark.parametrize(
+    "helo, client, logged",
+    [
+        ("one.example.net", CONFIRMED, "no no, yes no"),
+        ("[192.0.2.1]", CONFIRMED, "no no, yes no"),
+        ("nowhere.example.net", CONFIRMED, "no no, no no"),
+        ("anything", "", "no no, no no"),
+    ],
+)
+def test_what_is_known_of_a_verified_helo(helo, client, logged):
+    shown = "logwrite = $sender_helo_verified $sender_helo_dnssec"
+    body = f"warn {shown}\n  warn verify = helo\n  accept {shown}"
+    _, lines = judged(body, client, f"EHLO {helo}", "MAIL FROM:<a@x>")
+    assert ", ".join(lines) == logged
+
+
+def test_a_verified_helo_that_dns_cannot_vouch_for():
+    body = "warn verify = helo\n  accept logwrite = $sender_helo_verified $sender_helo_dnssec"
+    _, lines = judged(body, CONFIRMED, "EHLO failing.example.net", "MAIL FROM:<a@x>", name="failing.example.net")
+    assert lines == ["yes no"]
+
+
 def test_no_helo_is_not_verified():
     assert judged("require verify = helo\n  accept", CONFIRMED, "MAIL FROM:<a@x>")[0] == NO

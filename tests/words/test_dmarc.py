@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from parts.list_recipe import recipe as list_recipe
 from parts.signing import ed25519, parted, rsa, signed
 from parts.sink import Sink
 
@@ -30,6 +31,7 @@ _dmarc.reject.test     TXT "v=DMARC1; p=reject; sp=quarantine; rua=mailto:a@reje
 _dmarc.quarantine.test TXT "v=DMARC1; p=quarantine"
 _dmarc.none.test       TXT "v=DMARC1; p=none"
 _dmarc.tested.test     TXT "v=DMARC1; p=reject; t=y"
+mail.tested.test       TXT "v=spf1 ip4:192.0.2.1 -all"
 _dmarc.pass.test       TXT "v=DMARC1; p=reject"
 _dmarc.nobody.test     TXT "v=DMARC1; p=reject; ruf=mailto:f@elsewhere.test"
 _dmarc.x.co.test       TXT "v=DMARC1; p=quarantine"
@@ -351,6 +353,47 @@ def test_metrics(world, author, labels):
     assert ("dmarc_results_total", *labels) in world.metrics
 
 
+OVERRIDDEN = "dmarc_overrides_total"
+
+
+@pytest.mark.parametrize("reason", ["local_policy", "mailing_list", "other", "trusted_forwarder"])
+def test_an_override_is_recorded(world, reason):
+    """RFC 9989 5.4."""
+    policy = f"  warn control = dmarc_override/{reason}\n" * 2 + "  accept logwrite = <$dmarc_override>\n"
+    world.judge(policy, "From: a@reject.test")
+    assert world.log == [f"<{reason}>"]
+    assert [entry for entry in world.metrics if entry[0] == OVERRIDDEN] == [(OVERRIDDEN, reason)]
+
+
+def test_overrides_belong_to_the_message(world):
+    data = "  warn logwrite = <$dmarc_override>\n  accept control = dmarc_override/other\n"
+    talk = world.talk(f"begin acl\nacl_check_data:\n{data}")
+    for _ in range(2):
+        world.send(talk, "From: a@reject.test")
+    assert world.log == ["<>", "<>"]
+
+
+@pytest.mark.parametrize(
+    ("author", "sender", "counted"),
+    [
+        ("tested.test", "user@fail.test", [(OVERRIDDEN, "policy_test_mode")]),
+        ("tested.test", "user@mail.tested.test", []),
+        ("reject.test", "user@fail.test", []),
+        ("none.test", "user@fail.test", []),
+    ],
+)
+def test_a_policy_in_test_mode_is_an_override(world, author, sender, counted):
+    """RFC 9989 4.7, ``t``."""
+    world.judge("  accept dmarc_status = *\n", f"From: a@{author}", sender=sender)
+    assert [entry for entry in world.metrics if entry[0] == OVERRIDDEN] == counted
+
+
+@pytest.mark.parametrize("text", ["dmarc_override", "dmarc_override/", "dmarc_override/whim", "dmarc_override=other"])
+def test_an_override_needs_a_reason(world, text):
+    with pytest.raises(PolicyError, match='control "dmarc_override" needs a reason'):
+        world.judge(f"  accept control = {text}\n")
+
+
 @pytest.mark.parametrize(
     ("fields", "header"),
     [
@@ -579,54 +622,12 @@ def test_a_report_on_its_way(world):
 
 # -- the recipe of Exim's manual that protects mailing lists
 
-RECIPE = """\
-dmarc_history_file = {directory}/history
-domainlist local_domains = here.test
-hostlist local_hosts = 127.0.0.1
-domainlist screwed_up_dmarc_records = screwed.test
-begin acl
-acl_check_rcpt:
-  warn    domains        = +local_domains
-          hosts          = +local_hosts
-          control        = dmarc_disable_verify
-
-  warn    !domains       = +screwed_up_dmarc_records
-          control        = dmarc_enable_forensic
-
-  warn    condition = ${{lookup{{$local_part@$domain}}lsearch{{{directory}/lists}}{{1}}{{0}}}}
-          set acl_m_mailing_list = 1
-  accept
-
-acl_check_data:
-  warn    dmarc_status   = accept : none : off
-          !authenticated = *
-          log_message    = DMARC DEBUG: $dmarc_status $dmarc_used_domain
-          add_header     = $dmarc_ar_header
-
-  warn    dmarc_status   = !accept
-          !authenticated = *
-          log_message    = DMARC DEBUG: '$dmarc_status' for $dmarc_used_domain
-
-  warn    dmarc_status   = quarantine
-          !authenticated = *
-          set $acl_m_quarantine = 1
-          # Do something in a transport with this flag variable
-
-  deny    condition      = ${{if eq{{$dmarc_domain_policy}}{{reject}}}}
-          condition      = ${{if eq{{$acl_m_mailing_list}}{{1}}}}
-          message        = Messages from $dmarc_used_domain break mailing lists
-
-  deny    dmarc_status   = reject
-          !authenticated = *
-          message        = Message from $domain_used_domain failed sender's DMARC policy, REJECT
-  accept
-"""
-
 
 @pytest.fixture
 def recipe(world):
-    (world.directory / "lists").write_text("friends@here.test: yes\n")
-    return RECIPE.format(directory=world.directory)
+    lists = world.directory / "lists"
+    lists.write_text("friends@here.test: yes\n")
+    return f"dmarc_history_file = {world.directory}/history\n{list_recipe(lists)}"
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,12 @@ def test_the_recipient(recipient, shown):
 
 
 def test_there_is_a_recipient_only_at_rcpt():
-    body = "accept logwrite = <$local_part><$domain><$recipients>"
-    assert logged(body, phase="mail") == ["<><><>"]
-    assert logged(body, phase="helo") == ["<><><>"]
-    message = ("MAIL FROM:<a@x>", "RCPT TO:<B@Y>", "RCPT TO:<c@y>", "DATA", "", ".")
-    assert logged(body, *message, phase="predata") == ["<><><B@Y, c@y>"]
-    assert logged(body, *message, phase="data") == ["<><><B@Y, c@y>"]
+    body = "accept logwrite = <$local_part><$domain><$recipients><$recipients_list>"
+    assert logged(body, phase="mail") == ["<><><><>"]
+    assert logged(body, phase="helo") == ["<><><><>"]
+    message = ("MAIL FROM:<a@x>", "RCPT TO:<B@Y>", 'RCPT TO:<"c:d"@y>', "DATA", "", ".")
+    assert logged(body, *message, phase="predata") == ['<><><B@Y, "c:d"@y><B@Y:"c::d"@y>']
+    assert logged(body, *message, phase="data") == ['<><><B@Y, "c:d"@y><B@Y:"c::d"@y>']
 
 
 def test_what_lists_leave_behind_is_forgotten_with_their_acl():

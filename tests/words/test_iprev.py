@@ -115,6 +115,17 @@ def test_dnssec(tmp_path, secure, answer):
     assert world.log == [answer]
 
 
+@pytest.mark.parametrize(("secure", "answer"), [(True, "yes"), (False, "no")])
+def test_dnssec_of_the_name_in_helo(tmp_path, secure, answer):
+    world = World(tmp_path, secure)
+    text = "begin acl\nacl_check_helo:\n  warn verify = helo\n  accept logwrite = $sender_helo_dnssec\n"
+    world.file.write_text(text)
+    talk = Conversation(load(world.file), Services(world.dns, MemoryStore(), world.metrics, world.log))
+    talk.connect(Client(ip_address("192.0.2.1")))
+    talk.helo("host.test")
+    assert world.log == [answer]
+
+
 def test_what_is_not_asked_for_is_not_looked_up(world):
     world.connect("  accept\n")
     assert world.dns.asked == []

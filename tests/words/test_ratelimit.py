@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from ipaddress import ip_address
 
 import pytest
@@ -151,10 +152,9 @@ def test_where_an_option_may_count(world, option, update, allowed):
         talk.quit()
         counted += [phase] if world.rates else []
         if not world.rates:
-            message_text = (
-                f'"{option}" must not have /leaky or /strict option, or cannot be used in {phase.upper()} ACL'
-            )
-            assert any(message_text in line for line in world.log)
+            word = {"per_byte": "per_mail", "per_addr": "per_rcpt"}.get(option, option)
+            acl = {"connect": "connection", "helo": "EHLO or HELO"}.get(phase, phase.upper())
+            assert f'"{word}" must not have /leaky or /strict option, or cannot be used in {acl} ACL' in world.log[-1]
     assert counted == allowed.split()
 
 
@@ -274,6 +274,26 @@ c:
     assert replies[5].lines == ("Too many connections from this IP right now (6.0 / 5s, 5)",)
 
 
+def test_limits_of_each_host_from_a_file(world, tmp_path):
+    (tmp_path / "limits").write_text("192.0.2.1: 2\n192.0.2.0/24: 3\n*: 1\n")
+    policy = f"""
+LIMIT = ${{lookup{{$sender_host_address}}iplsearch{{{tmp_path}/limits}}{{$value}}{{4}}}}
+acl_smtp_connect = c
+begin acl
+c:
+  defer ratelimit = LIMIT / 5s / per_conn / strict
+  accept
+"""
+    world.file.write_text(policy)
+    compiled = load(world.file)
+
+    def accepted(address):
+        talks = [Conversation(compiled, world.services) for _ in range(6)]
+        return [talk.connect(Client(ip_address(address))).code for talk in talks].count(0)
+
+    assert [accepted(address) for address in ("192.0.2.1", "192.0.2.9", "203.0.113.1")] == [1, 2, 3]
+
+
 def test_the_variables_are_empty_until_a_test(world):
     policy = (
         "acl_smtp_connect = c\nbegin acl\nc:\n  accept logwrite = <$sender_rate$sender_rate_limit$sender_rate_period>\n"
@@ -332,9 +352,117 @@ def test_without_a_store_there_is_no_verdict(tmp_path):
 def test_metrics(world):
     for _ in range(2):
         world.talk(each_phase("2 / 60m / per_conn", ["connect"]))
-    labels = {"limit": "60m/per_conn", "enforced": "true"}
+    labels = {"limit": "policy.conf:4", "enforced": "true"}
     assert world.metrics.of("ratelimit_checks_total") == [
         {"result": "under", **labels},
         {"result": "over", **labels},
     ]
     assert world.metrics.of("ratelimit_store_duration_seconds") == [{}, {}]
+
+
+def test_a_computed_limit_has_one_name_in_metrics(world):
+    for client in ("192.0.2.1", "192.0.2.20"):
+        world.talk(
+            each_phase("9 / ${strlen:$sender_host_address}h", ["connect"]),
+            client,
+        )
+    assert {labels["limit"] for labels in world.metrics.of("ratelimit_checks_total")} == {"policy.conf:4"}
+
+
+def test_a_dry_run_is_counted_apart(world):
+    world.talk("dry_run = yes\n" + each_phase("1 / 1h / per_conn", ["connect"]))
+    assert [labels["enforced"] for labels in world.metrics.of("ratelimit_checks_total")] == ["false"]
+
+
+# -- the log
+
+
+REMARK = "rate=1.0/1 limit=policy.conf:{}"
+
+
+@pytest.mark.parametrize(
+    "statement, line",
+    [
+        ("defer ratelimit = 1 / 1h", f"{REMARK.format(4)} temporarily rejected RCPT <b@y>"),
+        ("deny message = slow\n ratelimit = 1 / 1h", f"{REMARK.format(5)} rejected RCPT <b@y>: slow"),
+        ("discard ratelimit = 1 / 1h", f"{REMARK.format(4)} RCPT <b@y>: discarded by RCPT ACL"),
+        ("deny\n ratelimit = 1/1h\n ratelimit = 0 / 1h", f"{REMARK.format(5)} rate=1.0/0 limit=policy.conf:6 rejected"),
+        ("deny ! ratelimit = 5 / 1h", "rate=1.0/5 limit=policy.conf:4 rejected RCPT <b@y>"),
+        ("deny acl = nested", f"{REMARK.format(7)} rejected RCPT <b@y>"),
+        ("warn ratelimit = 5 / 1h\n  deny", "F=<a@x> rejected RCPT <b@y>"),
+        ("warn ratelimit = 1 / 1h\n log_message = slow", f"[192.0.2.1] {REMARK.format(4)} Warning: slow"),
+        ("deny ratelimit = ${if eq{1}{1}{1}} / 1h", f"{REMARK.format(4)} rejected RCPT <b@y>"),
+    ],
+)  # fmt: skip
+def test_what_a_log_line_says_of_it(world, statement, line):
+    nested = "nested:\n  accept ratelimit = 1 / 1h\n"
+    talk = world.talk(f"acl_smtp_rcpt = r\nbegin acl\nr:\n  {statement}\n  accept\n{nested}")
+    talk.mail("<a@x>")
+    talk.rcpt("<b@y>")
+    assert line in world.log[0]
+
+
+def test_signers_are_counted_like_the_message(world):
+    checks = "".join(
+        f"  warn ratelimit = 50 / 1h / {option}\n  warn logwrite = RATE $sender_rate\n"
+        for option in ("per_rcpt", "per_mail")
+    )
+    talk = world.talk(
+        "acl_smtp_rcpt = r\nacl_smtp_dkim = d\ndkim_verify_signers = x.example\n"
+        f"begin acl\nr:\n  accept\nd:\n{checks}  accept\n"
+    )
+    message(talk, "a@example.org", "b@example.org")
+    assert world.rates == ["2.0", "1.0"]
+
+
+# -- several limits, and limits that are kept elsewhere
+
+
+def test_several_limits_in_one_statement(world):
+    policy = """
+acl_smtp_connect = c
+begin acl
+c:
+  defer ratelimit = 2 / 1h / per_cmd / strict
+        ratelimit = 2 / 1d / per_cmd / strict
+  accept
+"""
+    replies = []
+    for _ in range(4):
+        world.talk(policy)
+        replies.append(len(world.log))
+    assert replies == [0, 0, 1, 2]  # the second counts only what has reached the first
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        "${lookup{$sender_host_address}iplsearch{FILE}{$value}{5}}",
+        "${lookup sqlite,file=DATABASE"
+        "{SELECT most FROM limits WHERE client = '${quote_sqlite:$sender_host_address}'}{$value}{5}}",
+    ],
+)
+def test_limits_of_each_client(world, tmp_path, limit):
+    (tmp_path / "limits").write_text("192.0.2.0/25: 2\n192.0.2.200: 3\n")
+    with sqlite3.connect(tmp_path / "limits.db") as database:
+        database.execute("CREATE TABLE limits (client, most)")
+        database.execute("INSERT INTO limits VALUES ('192.0.2.1', 2), ('192.0.2.200', 3)")
+    database.close()
+    limit = limit.replace("FILE", f"{tmp_path}/limits").replace("DATABASE", f"{tmp_path}/limits.db")
+    policy = f"acl_smtp_connect = c\nbegin acl\nc:\n  defer ratelimit = {limit} / 5s / per_conn / strict\n  accept\n"
+    passed = {}
+    for client in ("192.0.2.1", "192.0.2.200", "192.0.2.201"):
+        for _ in range(6):
+            world.log.clear()
+            world.talk(policy, client)
+            passed[client] = passed.get(client, 0) + (not world.log)
+    assert passed == {"192.0.2.1": 1, "192.0.2.200": 2, "192.0.2.201": 4}
+
+
+def test_a_period_may_be_computed(world):
+    argument = "5 / ${if eq{$sender_host_address}{192.0.2.1}{1h}{1d}} / per_conn"
+    statements = f"  warn ratelimit = {argument}\n  accept logwrite = $sender_rate_period\n"
+    policy = f"acl_smtp_connect = c\nbegin acl\nc:\n{statements}"
+    world.talk(policy, "192.0.2.1")
+    world.talk(policy, "192.0.2.2")
+    assert world.log == ["1h", "1d"]

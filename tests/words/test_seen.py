@@ -164,8 +164,8 @@ def test_what_cannot_be_read_does_not_load(world, text, want):
 
 
 def test_a_store_that_is_down(tmp_path):
-    class Down:
-        def get(self, key):
+    class Down(MemoryStore):
+        def read(self, key, step):
             raise Defer("the disk is on fire")
 
         def update(self, key, step, ttl):

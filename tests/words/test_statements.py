@@ -64,6 +64,7 @@ def test_log_reject_target_is_checked_at_load():
         ("0s", 0),
         ("1s", 1),
         ("1m30s", 24),
+        ("1s1s", 2),
         ("1h", 24),
         ("2w3d4h5m6s", 24),
         ("${eval:2}s", 2),
@@ -76,7 +77,7 @@ def test_delay_ends_with_the_phase(duration, slept):
     assert [round(seconds) for seconds in world.slept] == ([] if slept is None else [slept])
 
 
-@pytest.mark.parametrize("text", ["5", "", "1x", "s", "1s1m", "1.5s", "-1s", " 1 s"])
+@pytest.mark.parametrize("text", ["5", "", "1x", "s", "1.5s", "-1s", " 1 s"])
 def test_delay_takes_a_time(text):
     [problem] = problems(f"begin acl\nacl_check_mail:\n  warn delay = {text}\n")
     assert "is not a time value: digits with one of w, d, h, m, s, such as 1m30s" in problem

@@ -9,8 +9,8 @@ import pymysql
 from pymysql.constants import SERVER_STATUS
 
 from policyd.errors import Defer
+from policyd.links.sockets import connected, is_silent, reason
 from policyd.lookups.answers import Answer, Row, several
-from policyd.lookups.clients.sockets import connected, is_silent, reason
 from policyd.lookups.servers import Server
 
 PORT = 3306

@@ -11,8 +11,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq.abc import PGconn, PGresult
 
 from policyd.errors import Defer
+from policyd.links.sockets import addresses, is_silent, reason, wait
 from policyd.lookups.answers import Answer, several
-from policyd.lookups.clients.sockets import addresses, is_silent, reason, wait
 from policyd.lookups.servers import Server
 
 PORT = 5432

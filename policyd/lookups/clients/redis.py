@@ -1,24 +1,16 @@
-"""Redis: RESP over a socket that knows how long it has.
-
-Redis' own Python client rewrites replies by command, and has one timeout for
-all commands of a connection; its parser, hiredis, does neither.
-"""
+"""Redis: commands as lookups write them, and replies as Exim gives them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import hiredis
-
 from policyd.errors import Defer
+from policyd.links.redis import PORT, Connection, Refusal
+from policyd.links.sockets import connected, reason
 from policyd.lookups.answers import Answer
-from policyd.lookups.clients.sockets import connected, is_silent, reason
 from policyd.lookups.servers import Final, Server
 
-PORT = 6379
-CHUNK = 65536  # octets
-MAX_REPLY = 16 * 1024 * 1024  # octets: more is a mistake, and would fill the memory
 COMMANDS = {
     "read": """
         dbsize echo exists get getrange hexists hget hgetall hkeys hlen hmget hvals keys lindex llen lrange mget ping
@@ -37,10 +29,9 @@ class Session:
     def __init__(self, server: Server, deadline: float) -> None:
         """Log in, and select the database. Raises `Defer`."""
         number, password = server.fields
-        self._reader = hiredis.Reader()
         self._changed = False
         try:
-            self._socket = connected(server.host, server.port or PORT, server.socket, deadline)
+            self._connection = Connection(connected(server.host, server.port or PORT, server.socket, deadline))
         except OSError as error:
             raise Defer(f"REDIS connection failed: {reason(error)}") from None
         try:
@@ -55,45 +46,28 @@ class Session:
         name = command[0].lower() if command else ""
         self._changed = self._changed or name in LEAVING
         reply = self._reply(command, deadline)
-        if isinstance(reply, hiredis.ReplyError):
+        if isinstance(reply, Refusal):
             raise _failure(str(reply))
         return Answer(_text(reply), lasting=name in READING and reply is not None)
 
     def is_fresh(self) -> bool:
         """Whether it is as it was after logging in, and the server has not ended it."""
-        return not self._changed and not self._reader.has_data() and is_silent(self._socket.fileno())
+        return not self._changed and self._connection.is_fresh()
 
     def close(self) -> None:
         """End it."""
-        self._socket.close()
+        self._connection.close()
 
     def _demand(self, command: Sequence[str], deadline: float) -> None:
         reply = self._reply(command, deadline)
-        if isinstance(reply, hiredis.ReplyError):
+        if isinstance(reply, Refusal):
             raise Final(f"REDIS: {command[0]} failed: {reply}")
 
     def _reply(self, command: Sequence[str], deadline: float) -> Any:
-        self._socket.deadline = deadline
-        size = 0
         try:
-            self._socket.sendall(_packed(command))
-            while (reply := self._reader.gets()) is False:
-                chunk = self._socket.recv(CHUNK)
-                if not chunk:
-                    raise ConnectionError("the server has closed the connection")
-                size += len(chunk)
-                if size > MAX_REPLY:
-                    raise ConnectionError(f"a reply of more than {MAX_REPLY} octets")
-                self._reader.feed(chunk)
-        except (OSError, hiredis.ProtocolError) as error:
+            return self._connection.ask(deadline, *[word.encode("latin-1") for word in command])
+        except OSError as error:
             raise Defer(f"REDIS: query failed: {reason(error)}") from None
-        return reply
-
-
-def _packed(command: Sequence[str]) -> bytes:
-    words: Any = tuple(word.encode("latin-1") for word in command)
-    octets: bytes = hiredis.pack_command(words)
-    return octets
 
 
 def _failure(message: str) -> Defer:

@@ -1,0 +1,57 @@
+"""``policyd explain``: why a command was refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from functools import partial
+
+import click
+
+from policyd import config, words
+from policyd.cli.options import complain, say
+from policyd.cli.world import ErrorLog
+from policyd.errors import Defer, PolicyError
+from policyd.explanations.archive import Archive, archive
+from policyd.explanations.record import Explanation
+
+
+@click.command(help="Say why a command was refused: ID is in the log (explanation=ID), and in the reply if you want.")
+@click.option("-c", "--config", "path", required=True, metavar="CONF", help="What policyd is started with.")
+@click.option(
+    "--last", "count", type=click.IntRange(1), default=10, metavar="N", help="Without an ID: how many to list."
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.argument("identity", required=False)
+def command(path: str, count: int, as_json: bool, identity: str | None) -> None:
+    """Exit status 1 when there is no such explanation."""
+    words.load()
+    try:
+        kept = archive(config.load(path).settings, partial(ErrorLog().write, "panic"))
+    except PolicyError as error:
+        complain(error.problems)
+        sys.exit(1)
+    if kept is None:
+        raise click.ClickException("explain_keep is 0s: no explanations are kept")
+    try:
+        found = [_found(kept, identity)] if identity else _last(kept, count)
+    except (Defer, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    for one in found:
+        say([json.dumps(asdict(one))] if as_json else one.lines() if identity else [_line(one)])
+
+
+def _found(kept: Archive, identity: str) -> Explanation:
+    found = kept.find(identity.strip("[]"))
+    if found is None:
+        raise ValueError(f"there is no explanation {identity}: it may be older than explain_keep")
+    return found
+
+
+def _last(kept: Archive, count: int) -> list[Explanation]:
+    return sorted(kept.all(), key=lambda one: one.time)[-count:]
+
+
+def _line(one: Explanation) -> str:
+    return f"{one.identity} {one.verdict} ({one.where})"

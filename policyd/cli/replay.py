@@ -1,0 +1,45 @@
+"""``policyd replay``: what would another policy have made of recorded sessions?"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TextIO
+
+import click
+
+from policyd import config, words
+from policyd.cli.options import complain, say
+from policyd.cli.world import services
+from policyd.errors import PolicyError
+from policyd.stores import MemoryStore
+from policyd.trials.recording import sessions
+from policyd.trials.replay import Clock, Replay
+from policyd.trials.shadow import aside, harmless
+
+
+@click.command(help="Judge the sessions in FILE, which the option record_sessions has had written, by another policy.")
+@click.option("-c", "--config", "path", required=True, metavar="CONF", help="The policy to try.")
+@click.option("--zone", "zones", multiple=True, metavar="FILE", help="Answer all DNS from this master file, offline.")
+@click.argument("file", type=click.File(encoding="latin-1"))
+def command(path: str, zones: tuple[str, ...], file: TextIO) -> None:
+    """Prints what would be answered otherwise. Exit status 1 when the configuration cannot be used."""
+    words.load()
+    try:
+        policy = config.load(path)
+        world = services(policy.settings, zones)
+    except PolicyError as error:
+        complain(error.problems)
+        sys.exit(1)
+    clock = Clock()
+    replay = Replay(harmless(policy), replace(aside(world), store=MemoryStore(clock)), clock)
+    count = differences = 0
+    try:
+        for recorded in sessions(file):
+            count += 1
+            found = [str(difference) for difference in replay.differences(recorded)]
+            differences += len(found)
+            say(found)
+    except ValueError as error:
+        raise click.ClickException(f"{file.name}: {error}") from None
+    say([f"{count} sessions, {replay.commands} answers, {differences} of them different"])

@@ -1,0 +1,43 @@
+"""The values that conditions were computed from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from policyd.errors import Defer, ExpansionError, ForcedFail
+from policyd.explanations.record import shortened
+from policyd.language.again import expansion
+from policyd.language.registry import VOCABULARY, Kind
+from policyd.language.verdict import Step
+from policyd.mail.octets import printable
+from policyd.transaction import Transaction
+
+NAMED = re.compile(r"\$\{?([a-z][a-z0-9_]*)", re.ASCII)
+ACL_VARIABLE = re.compile(r"acl_[cm][0-9_]", re.ASCII)
+
+
+def inputs(tx: Transaction, steps: Iterable[Step]) -> dict[str, str]:
+    """What the variables that *steps* name, and those that their conditions judge, hold now: ``$name`` and value."""
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(name for step in steps for name in _names(step)):
+        value = _value(tx, name)
+        if value:
+            found[f"${name}"] = shortened(printable(value))
+    return found
+
+
+def _names(step: Step) -> Iterator[str]:
+    word = VOCABULARY.find(Kind.CONDITION, step.label.partition(" ")[0])
+    if word is not None:
+        yield from word.traits["judges"]
+    for name in NAMED.findall(step.label):
+        if VOCABULARY.find(Kind.VARIABLE, name) or ACL_VARIABLE.match(name):
+            yield name
+
+
+def _value(tx: Transaction, name: str) -> str:
+    try:
+        return expansion(f"${{{name}}}")(tx)
+    except (ExpansionError, ForcedFail, Defer):
+        return ""

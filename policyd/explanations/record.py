@@ -1,0 +1,78 @@
+"""An explanation: what it says, as octets and as text."""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+MAX_VALUE = 300  # octets of one value
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a command was refused. *time* in seconds since 1970; *story* and *dns* line by line; *inputs* by name."""
+
+    identity: str
+    time: float
+    phase: str
+    verdict: str  # as in Exim's log: what was rejected, and why
+    reply: str
+    where: str
+    client: str
+    source: str  # who told its address
+    helo: str = ""
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    queue_id: str = ""
+    policy: str = ""  # the digest of the policy that judged
+    story: tuple[str, ...] = ()
+    inputs: dict[str, str] = field(default_factory=dict)
+    dns: tuple[str, ...] = ()
+
+    def encoded(self) -> bytes:
+        """As it is stored."""
+        return zlib.compress(json.dumps(asdict(self)).encode(), 1)
+
+    @classmethod
+    def decoded(cls, stored: bytes) -> Explanation:
+        """From what is stored. Raises ValueError where that makes no sense."""
+        try:
+            values = json.loads(zlib.decompress(stored))
+            lists = {name: tuple(values[name]) for name in ("recipients", "story", "dns")}
+            return cls(**{**values, **lists})
+        except (zlib.error, TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"not an explanation: {error}") from None
+
+    def lines(self) -> Iterator[str]:
+        """For reading."""
+        when = time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime(self.time))
+        yield f"{self.identity}  {when}  {self.queue_id}".rstrip()
+        yield self.verdict
+        yield f"reply: {self.reply}"
+        yield f"decided by: {self.where}"
+        yield f"client: {self.client}, as told by {self.source}"
+        yield from (f"{name}: {value}" for name, value in self._envelope() if value)
+        yield from _section("what was evaluated", self.story)
+        yield from _section("from", [f"{name} = {value}" for name, value in self.inputs.items()])
+        yield from _section("DNS", self.dns)
+
+    def _envelope(self) -> Iterator[tuple[str, str]]:
+        yield "HELO", self.helo
+        yield "sender", self.sender
+        yield "recipients", ", ".join(self.recipients)
+        yield "policy", self.policy
+
+
+def _section(title: str, lines: tuple[str, ...] | list[str]) -> Iterator[str]:
+    if lines:
+        yield ""
+        yield f"{title}:"
+        yield from (f"  {line}" for line in lines)
+
+
+def shortened(value: str) -> str:
+    """A value that is fit to be kept, and to be shown."""
+    return value if len(value) <= MAX_VALUE else f"{value[:MAX_VALUE]} … ({len(value)} octets)"

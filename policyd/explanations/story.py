@@ -1,0 +1,84 @@
+"""What is evaluated for a connection, noted as cheaply as possible: most of it is never read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policyd.language.verdict import Outcome, Statement, Step, shown
+from policyd.policy import Phase
+from policyd.resolver import Answer, DnsTemporary, Resolver
+
+MAX_EVENTS = 1000
+MAX_ANSWERS = 200
+
+Event = tuple[Any, Any]  # (Phase, its argument), or what `policyd.language.frame.Trace` is told
+
+
+class Story:
+    """The last events of a connection, and what DNS said."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._phase = 0  # where the phase that runs now begins
+        self._asked = 0  # how many answers there were before the message
+        self.answers: dict[tuple[str, str], Answer | None] = {}  # by type and name; None: no answer
+
+    def begin(self, phase: Phase, argument: str) -> None:
+        """An ACL is about to run."""
+        if len(self._events) > MAX_EVENTS:
+            del self._events[: MAX_EVENTS // 2]
+        if phase is Phase.MAIL:
+            self._asked = len(self.answers)
+        self._phase = len(self._events)
+        self._events.append((phase, argument))
+
+    def tell(self, subject: Statement | Step | str, outcome: Outcome | None) -> None:
+        """A `policyd.language.frame.Trace`."""
+        self._events.append((subject, outcome))
+
+    def forget_message(self) -> None:
+        """A message is over, and what has been evaluated since its MAIL."""
+        at = next((n for n, (subject, _) in enumerate(self._events) if subject is Phase.MAIL), len(self._events))
+        del self._events[at:]
+        for question in [*self.answers][self._asked :]:
+            del self.answers[question]
+
+    @property
+    def steps(self) -> list[Step]:
+        """The conditions and modifiers of the phase that ran last."""
+        return [subject for subject, _ in self._events[self._phase :] if isinstance(subject, Step)]
+
+    @property
+    def lines(self) -> list[str]:
+        """All of it, phase by phase."""
+        return [_line(*event) for event in self._events]
+
+
+def _line(subject: Any, outcome: Any) -> str:
+    if isinstance(subject, Phase):
+        return f"{str(subject.name).lower()} {outcome}".rstrip()
+    return f"  {shown(subject, outcome)}"
+
+
+class Noted:
+    """A resolver whose answers are noted in *answers*."""
+
+    def __init__(self, resolver: Resolver, answers: dict[tuple[str, str], Answer | None]) -> None:
+        self._resolver = resolver
+        self._answers = answers
+
+    def lookup(self, rtype: str, name: str) -> Answer:
+        """What the resolver says. Raises `DnsTemporary`."""
+        if len(self._answers) >= MAX_ANSWERS:
+            return self._resolver.lookup(rtype, name)
+        try:
+            answer = self._resolver.lookup(rtype, name)
+        except DnsTemporary:
+            self._answers[rtype, name] = None
+            raise
+        self._answers[rtype, name] = answer
+        return answer
+
+    def until(self, deadline: float) -> Noted:
+        """The same, giving up at *deadline*."""
+        return Noted(self._resolver.until(deadline), self._answers)

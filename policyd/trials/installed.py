@@ -1,0 +1,85 @@
+"""The shadow policy of a daemon: a file under its state directory, which every worker looks at."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from policyd.config import compile
+from policyd.errors import PolicyError
+from policyd.policy import Policy, Snapshot
+from policyd.settings import Settings
+from policyd.trials.shadow import harmless
+
+FILE = "shadow"  # under state_directory
+
+
+def place(settings: Settings) -> Path:
+    """Where the shadow policy lies, if there is one."""
+    return Path(settings.state_directory) / FILE
+
+
+def install(snapshot: Snapshot, file: Path) -> None:
+    """Have workers try the policy of *snapshot* from their next connection on. Raises OSError."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_suffix(f".{os.getpid()}")
+    new.write_text(json.dumps(asdict(snapshot)))
+    owner = file.parent.stat()
+    if os.geteuid() == 0:
+        os.chown(new, owner.st_uid, owner.st_gid)
+    new.chmod(0o600)
+    new.replace(file)
+
+
+def remove(file: Path) -> bool:
+    """End it. Whether there was one. Raises OSError."""
+    existed = file.exists()
+    file.unlink(missing_ok=True)
+    return existed
+
+
+def installed(file: Path) -> Snapshot:
+    """What `install` has written. Raises OSError and ValueError: a file that others could write is not believed."""
+    status = file.stat()
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ValueError(f"{file} belongs to somebody else, or others may write it")
+    try:
+        values = json.loads(file.read_text())
+        roots = tuple(tuple(root) for root in values["roots"])
+        faults = {name: (number, text) for name, (number, text) in values["faults"].items()}
+        return Snapshot(roots, values["texts"], faults, values["macros"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file}: {error!r}") from None
+
+
+class Installed:
+    """The shadow policy at *file* as it is now; *complain* is told of one that cannot be used."""
+
+    def __init__(self, file: Path, complain: Callable[[str], object]) -> None:
+        self._file = file
+        self._complain = complain
+        self._seen = 0
+        self._policy: Policy | None = None
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy to try, if there is one. Compiled once."""
+        try:
+            changed = os.stat(self._file).st_mtime_ns
+        except OSError:
+            self._seen, self._policy = 0, None
+            return None
+        if changed != self._seen:
+            self._seen, self._policy = changed, self._read()
+        return self._policy
+
+    def _read(self) -> Policy | None:
+        try:
+            return harmless(compile(installed(self._file)))
+        except (OSError, ValueError, PolicyError) as error:
+            self._complain(f"the shadow policy cannot be used: {error}")
+            return None

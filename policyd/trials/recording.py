@@ -1,0 +1,120 @@
+"""Sessions as they were: a line of JSON each."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from ipaddress import ip_address
+from typing import Any
+
+from policyd.errors import Defer
+from policyd.files import Files
+from policyd.observers import BODY
+from policyd.replies import Reply
+from policyd.transaction import Client, Connection, Proxy
+
+MAX_EVENTS = 10_000
+CONTENT = ("header", "body")
+
+
+@dataclass(slots=True)
+class Recorded:
+    """One connection. *events*: the name of a conversation's method, its arguments, and the verdict, if it gave one.
+
+    Octets are characters, one each. *time*: when it began, in seconds since
+    1970. *cut*: whether something was left out, because it was too large.
+    """
+
+    time: float
+    client: dict[str, Any] = field(default_factory=dict)
+    events: list[tuple[str, list[Any], list[Any] | None]] = field(default_factory=list)
+    cut: bool = False
+
+    def line(self) -> str:
+        """As it is written."""
+        return json.dumps(asdict(self)) + "\n"
+
+    @classmethod
+    def read(cls, line: str) -> Recorded:
+        """From a line. Raises ValueError."""
+        try:
+            values = json.loads(line)
+            return cls(values["time"], values["client"], [tuple(event) for event in values["events"]], values["cut"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a recorded session: {error!r}") from None
+
+    def peer(self) -> Client:
+        """The client, as it was told."""
+        values = dict(self.client)
+        address, proxy = values.pop("address"), values.pop("proxy")
+        return Client(**values, address=ip_address(address) if address else None, proxy=proxy and Proxy(**proxy))
+
+
+class Recorder:
+    """A companion that writes down what it hears, to the file at *path*.
+
+    Of a message it keeps *largest* octets; the file does not grow beyond *full*.
+    What cannot be written is lost, and *complain* is told once.
+    """
+
+    needs = BODY | {"data", "rcpt", "commands"}
+
+    def __init__(self, path: str, largest: int, full: int, start: float, complain: Callable[[str], object]) -> None:
+        self._path = path
+        self._largest = largest
+        self._full = full
+        self._complain = complain
+        self._recorded = Recorded(start)
+        self._macros: dict[str, str] = {}
+        self._size = 0
+
+    def told(self, event: str, arguments: tuple[Any, ...], reply: Reply | None, connection: Connection) -> None:
+        """Write it down."""
+        if event == "close":
+            self._write()
+            return
+        if event == "connect":
+            self._recorded.client = _client(arguments[0])
+            arguments = ()
+        elif event == "mail":
+            self._size = 0
+        if connection.macros != self._macros:
+            self._macros = dict(connection.macros)
+            self._add("macros", (self._macros,), None)
+        if event in CONTENT:
+            self._size += sum(map(len, arguments))
+        if event not in CONTENT or self._size <= self._largest:
+            self._add(event, arguments, reply)
+        else:
+            self._recorded.cut = True
+
+    def _add(self, event: str, arguments: Iterable[Any], reply: Reply | None) -> None:
+        if len(self._recorded.events) >= MAX_EVENTS:
+            self._recorded.cut = True
+            return
+        plain = [argument.decode("latin-1") if isinstance(argument, bytes) else argument for argument in arguments]
+        verdict = None if reply is None else [reply.outcome.value, reply.code, *reply.lines[:1]]
+        self._recorded.events.append((event, plain, verdict))
+
+    def _write(self) -> None:
+        try:
+            if os.path.exists(self._path) and os.path.getsize(self._path) >= self._full:
+                return
+            Files().append(self._path, self._recorded.line())
+        except (OSError, Defer) as error:
+            self._complain(f"a session cannot be recorded: {error}")
+
+
+def _client(client: Client) -> dict[str, Any]:
+    return asdict(client) | {"address": str(client.address) if client.address else ""}
+
+
+def sessions(lines: Iterable[str]) -> Iterator[Recorded]:
+    """All that was recorded. Raises ValueError."""
+    for number, line in enumerate(lines, 1):
+        try:
+            yield Recorded.read(line)
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from None

@@ -1,0 +1,205 @@
+"""Why a command was refused: what is kept of it, for how long, and how it is shown."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_address
+
+import pytest
+from click.testing import CliRunner
+from parts.exchange import World, load
+
+from policyd.cli.explain import command as explain
+from policyd.conversation import Conversation
+from policyd.explanations import Archive, Explanation, Witness
+from policyd.explanations.archive import archive
+from policyd.explanations.record import MAX_VALUE
+from policyd.explanations.story import MAX_ANSWERS, MAX_EVENTS, Noted, Story
+from policyd.language.verdict import Outcome
+from policyd.policy import Phase
+from policyd.resolver import DnsTemporary
+from policyd.stores import MemoryStore
+from policyd.transaction import Client
+
+POLICY = """\
+primary_hostname = mx.test
+acl_smtp_connect = accept
+begin acl
+acl_check_mail:
+  warn set acl_m_kind = ${if eq{$sender_address_domain}{x.test}{bad}{good}}
+  deny condition = ${if eq{$acl_m_kind}{bad}}
+    senders = *@x.test
+    message = not from ${uc:$sender_address_domain}
+  accept
+acl_check_rcpt:
+  deny spf = none
+    local_parts = nobody
+  deny ! domains = y.test
+    dnslists = list.test
+  accept
+"""
+
+ZONE = "$TTL 60\n@ SOA ns. h. 1 1 1 1 1\n1.2.0.192.list.test. A 127.0.0.2\n"
+
+
+class Lost(MemoryStore):
+    def put(self, key, value, ttl):
+        from policyd.errors import Defer
+
+        raise Defer("the disk is full")
+
+
+def talked(*, policy=POLICY, store=None, zone=ZONE):
+    """A conversation that is watched, and its archive."""
+    kept = Archive(store or MemoryStore(), 60.0)
+    talk = Conversation(load(policy), World(zone).services, witness=Witness(kept))
+    talk.connect(Client(ip_address("192.0.2.1"), 1234))
+    talk.helo("h.test")
+    return talk, kept
+
+
+def test_a_refusal_is_explained():
+    talk, kept = talked()
+    reply = talk.mail("<a@x.test>")
+    found = kept.find(reply.explanation.upper())
+    assert reply.lines == ("not from X.TEST",)  # unless it is wanted there
+    assert (found.phase, found.reply, found.where) == ("mail", "550 not from X.TEST", "policy:6")
+    assert found.client == "(h.test) [192.0.2.1]"
+    assert (found.helo, found.sender, found.source) == ("h.test", "<a@x.test>", "milter")
+    assert found.story == (
+        "connect",
+        "  policy:2 accept: ok",
+        "mail <a@x.test>",
+        "  policy:5   set acl_m_kind",
+        "  policy:5 warn: ok",
+        "  policy:6   condition = ${if eq{$acl_m_kind}{bad}}: ok",
+        "  policy:7   senders = *@x.test: ok",
+        "  policy:6 deny: ok",
+    )
+    assert found.inputs == {"$acl_m_kind": "bad", "$sender_address": "a@x.test"}
+
+
+def test_what_dns_said_is_part_of_it():
+    talk, kept = talked()
+    talk.mail("<a@good.test>")
+    found = kept.find(talk.rcpt("<b@z.test>").explanation)
+    assert found.recipients == ("<b@z.test>",)
+    assert found.inputs["$dnslist_domain"] == "list.test"
+    assert found.inputs["$domain"] == "z.test"
+    assert "TXT good.test: NXDOMAIN" in found.dns
+    assert "A 1.2.0.192.list.test: 127.0.0.2" in found.dns
+
+
+def test_no_answer_is_an_answer():
+    class Dead:
+        def lookup(self, rtype, name):
+            raise DnsTemporary
+
+        def until(self, deadline):
+            return self
+
+    answers = {}
+    with pytest.raises(DnsTemporary):
+        Noted(Dead(), answers).until(1.0).lookup("A", "x.test")
+    assert answers == {("A", "x.test"): None}
+
+
+def test_each_message_has_a_story_of_its_own():
+    talk, kept = talked()
+    talk.mail("<a@good.test>")
+    talk.rcpt("<b@z.test>")
+    talk.abort()
+    found = kept.find(talk.mail("<a@x.test>").explanation)
+    assert [line for line in found.story if not line.startswith(" ")] == ["connect", "mail <a@x.test>"]
+    assert found.dns == ()
+
+
+def test_the_reply_names_it_where_that_is_wanted():
+    talk, _ = talked(policy=f"explain_in_replies = yes\n{POLICY}")
+    reply = talk.mail("<a@x.test>")
+    assert reply.lines == (f"not from X.TEST [{reply.explanation}]",)
+    assert len(reply.explanation) == 8
+
+
+def test_a_store_that_does_not_work_costs_nobody_a_verdict():
+    talk, _ = talked(store=Lost())
+    reply = talk.mail("<a@x.test>")
+    assert (reply.outcome, reply.lines, reply.explanation) == (Outcome.FAIL, ("not from X.TEST",), "")
+    assert ("explanations_lost_total",) in talk.tx.services.metrics.events
+
+
+def test_what_is_accepted_is_not_kept():
+    talk, kept = talked()
+    assert talk.mail("<a@good.test>").explanation == ""
+    assert list(kept.all()) == []
+
+
+def test_hostile_octets_are_escaped_and_cut():
+    talk, kept = talked(policy="begin acl\nacl_check_mail:\n  deny condition = $sender_helo_name\n    message = m\n")
+    talk.connection.helo = "1\x00\r\n" + "9" * 10_000
+    found = kept.find(talk.mail("<a@x.test>").explanation)
+    assert "\x00" not in found.inputs["$sender_helo_name"]
+    assert len(found.inputs["$sender_helo_name"]) < MAX_VALUE + 30
+    assert Explanation.decoded(found.encoded()) == found
+
+
+def test_a_story_has_bounds():
+    story = Story()
+    for number in range(3 * MAX_EVENTS):
+        story.begin(Phase.RCPT, str(number))
+        story.tell("x", None)
+    assert len(story.lines) <= MAX_EVENTS + 2
+    assert story.lines[-2:] == [f"rcpt {3 * MAX_EVENTS - 1}", "  x"]
+    resolver = Noted(World().services.resolver, story.answers)
+    for number in range(MAX_ANSWERS + 10):
+        resolver.lookup("A", f"{number}.test")
+    assert len(story.answers) == MAX_ANSWERS
+
+
+@pytest.mark.parametrize("stored", [b"", b"x", b"x\x9c\x03\x00\x00\x00\x00\x01"])
+def test_what_is_no_explanation(stored):
+    with pytest.raises(ValueError, match="not an explanation"):
+        Explanation.decoded(stored)
+
+
+# -- the command
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A policy's file, and one explanation under its state directory."""
+    policy = f"state_directory = {tmp_path}/state\n{POLICY}"
+    (tmp_path / "policy.conf").write_text(policy)
+    (tmp_path / "off.conf").write_text(f"explain_keep = 0s\n{policy}")
+    store = archive(load(policy).settings, print)
+    talk = Conversation(load(policy), World().services, witness=Witness(store))
+    talk.helo("h.test")
+    return talk.mail("<a@x.test>").explanation, tmp_path
+
+
+def run(directory, *arguments, policy="policy.conf"):
+    done = CliRunner().invoke(explain, ["-c", str(directory / policy), *arguments])
+    return done.output, done.exit_code
+
+
+def test_explain(kept):
+    name, directory = kept
+    output, status = run(directory, f"[{name}]")
+    assert status == 0
+    assert "decided by: policy:7" in output
+    assert "  $acl_m_kind = bad" in output
+    assert run(directory)[0].startswith(f"{name} ")
+    assert json.loads(run(directory, name, "--json")[0])["reply"] == "550 not from X.TEST"
+
+
+@pytest.mark.parametrize(
+    "arguments, policy, complaint",
+    [
+        (["aaaaaaaa"], "policy.conf", "there is no explanation aaaaaaaa"),
+        (["aaaaaaaa"], "off.conf", "no explanations are kept"),
+    ],
+)
+def test_explain_finds_nothing(kept, arguments, policy, complaint):
+    output, status = run(kept[1], *arguments, policy=policy)
+    assert complaint in output
+    assert status == 1

@@ -1,0 +1,116 @@
+"""LMDB on a disk without room: a file system of 3 MiB that only this test sees."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MOUNT = 'mount -t tmpfs -o size=3m none "$1" && exec "$2" -c "$3" "$1"'
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from policyd.errors import Defer
+from policyd.stores import LmdbStore
+
+place = Path(sys.argv[1])
+store = LmdbStore(place / "store", complain=print)
+ballast = place / "ballast"
+
+def fill():
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+
+def attempt(operation):
+    try:
+        print(operation())
+    except Defer as error:
+        print("Defer:", str(error).rpartition(": ")[2])
+"""
+
+
+def program(directory, text):
+    """The lines that a process prints for whom *directory* is a small disk."""
+    probe = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    if probe.returncode:
+        pytest.skip("only root can mount")
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT, "sh", directory, sys.executable]
+    done = subprocess.run(
+        [*command, PROGRAM + textwrap.dedent(text)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+FULL = "Defer: No space left on device"
+
+
+def test_full_at_the_start(tmp_path):
+    text = """
+        fill()
+        attempt(store.open)
+        attempt(lambda: store.put(b"a", b"1", 60))
+        ballast.unlink()
+        attempt(lambda: store.put(b"a", b"1", 60))
+        attempt(lambda: store.get(b"a"))
+    """
+    assert program(tmp_path, text) == [FULL, FULL, "None", "b'1'"]
+
+
+def test_full_later(tmp_path):
+    """What is known can be read, by any number of threads, and nothing is lost."""
+    text = """
+        from threading import Thread
+
+        store.put(b"a", b"1", 60)
+        fill()
+        for number in range(3):
+            attempt(lambda: store.put(b"%d" % number, bytes(500), 60))
+        attempt(lambda: store.put(b"a", b"2", 60))
+        readers = [Thread(target=store.get, args=(b"a",)) for _ in range(300)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        attempt(lambda: store.get(b"a"))
+        ballast.unlink()
+        attempt(lambda: store.put(b"a", b"3", 60))
+        attempt(lambda: store.get(b"a"))
+        store.close()
+        attempt(lambda: store.get(b"a"))
+    """
+    assert program(tmp_path, text) == [FULL] * 4 + ["b'1'", "None", "b'3'", "b'3'"]
+
+
+def test_full_and_killed(tmp_path):
+    """A process that dies on a full disk leaves a sound file."""
+    text = """
+        for number in range(500):
+            store.put(b"%d" % number, bytes(500), 600)
+        fill()
+        if not (child := os.fork()):
+            try:
+                while True:
+                    store.put(os.urandom(8), bytes(500), 600)
+            except Defer:
+                os.kill(os.getpid(), 9)
+        print(os.waitpid(child, 0)[1])
+        ballast.unlink()
+        (place / "store" / "sound").unlink()
+        second = LmdbStore(place / "store", complain=print)
+        store.close()
+        attempt(lambda: len(list(second.scan(b""))) >= 500)
+    """
+    assert program(tmp_path, text) == ["9", "True"]
