@@ -14,6 +14,7 @@ from policyd.edits import DeleteRecipient, Edit, Quarantine, header_edits
 from policyd.errors import Defer, ExpansionError, ForcedFail
 from policyd.events import DECISION
 from policyd.explanations import Witness
+from policyd.handover import arrive, refusal, reveal, take_back
 from policyd.journal import report
 from policyd.language.frame import Frame, Trace
 from policyd.language.verdict import Foresight, Outcome, Verdict
@@ -21,7 +22,7 @@ from policyd.mail.address import Address
 from policyd.mail.message import Message
 from policyd.observers import Watch, rounds
 from policyd.policy import CAN_DISCARD, Phase, Policy
-from policyd.replies import Reply, rehearsed, worded
+from policyd.replies import TROUBLE, Reply, rehearsed, worded
 from policyd.transaction import Client, Connection, Services, Transaction
 
 ACTIONS = {
@@ -35,6 +36,9 @@ ACTIONS = {
 """What a metric calls an outcome."""
 
 REFUSALS = (Outcome.FAIL, Outcome.DROP, Outcome.DEFER, Outcome.ERROR)
+
+FAULTS = (Outcome.DEFER, Outcome.ERROR)
+"""What a verdict is that no verb has come to: something went wrong."""
 
 NAMES = {phase: str(phase.name).lower() for phase in Phase}
 """What a metric calls a phase."""
@@ -59,7 +63,7 @@ class Conversation:
         self, policy: Policy, services: Services, trace: Trace | None = None, witness: Witness | None = None
     ) -> None:
         self._policy = policy
-        self._services = witness.watching(services) if witness else services
+        self._services = services
         self._witness = witness
         self._watch = Watch.of(policy.needs)
         self._trace = trace
@@ -84,6 +88,11 @@ class Conversation:
         """A client has connected."""
         self.connection.client = client
         self._services.metrics.count("connections_total")
+        try:
+            arrive(self.tx)
+        except (ExpansionError, Defer) as error:
+            self.tx.complain(f"whether [{client.address}] is of hosts_proxy or hosts_trusted_relays: {error}")
+            return Reply(Outcome.ERROR, 451, lines=(TROUBLE,))
         self._ask_ahead(Phase.CONNECT)
         reply = self._judge(Phase.CONNECT)
         self._open = reply.outcome in (Outcome.OK, Outcome.DROP)
@@ -92,6 +101,7 @@ class Conversation:
 
     def helo(self, name: str) -> Reply:
         """HELO or EHLO. It ends a message that was under way; a name that is refused is forgotten, and ends nothing."""
+        take_back(self.tx)
         self.connection.helo = name
         self._ask_ahead(Phase.HELO)
         reply = self._judge(Phase.HELO, name)
@@ -105,6 +115,7 @@ class Conversation:
     def quit(self) -> Reply:
         """QUIT. Whatever the ACL says, only its message counts."""
         self._open = False
+        take_back(self.tx)
         return self._judge(Phase.QUIT)
 
     def close(self, reason: str = "") -> None:
@@ -117,6 +128,7 @@ class Conversation:
         if not self._open:
             return
         self._open = False
+        take_back(self.tx)
         self.connection.notquit_reason = "acl-drop" if self._dropped else reason
         self._judge(Phase.NOTQUIT if self.connection.notquit_reason else Phase.QUIT)
 
@@ -127,6 +139,9 @@ class Conversation:
         self._renew(self.tx.frame.captures)
         self.tx.sender = Address.parse(path, self._policy.settings.qualify_domain)
         self.tx.sender_parameters = parameters
+        if refused := refusal(self.tx, path):
+            self.tx.sender = None
+            return refused
         if "body" in self._policy.needs:
             self.tx.message.keep_body()
         self._ask_ahead(Phase.MAIL)
@@ -169,6 +184,7 @@ class Conversation:
     def end_of_headers(self) -> None:
         """The empty line after the header fields."""
         self.tx.message.size += 2
+        reveal(self.tx)
         for look in self._watch.headers:
             look(self.tx)
         self._ask_ahead(Phase.DATA, self._watch.questions)
@@ -237,6 +253,7 @@ class Conversation:
     def _renew(self, captures: tuple[str, ...] = ()) -> None:
         """Nothing is left of the last message."""
         self.tx.message.close()
+        take_back(self.tx)
         self.tx = self._fresh(captures)
         if self._witness:
             self._witness.story.forget_message()
@@ -250,6 +267,7 @@ class Conversation:
             message=Message(self._watch.counted),
             frame=Frame(captures=captures),
             trace=self._tell if self._trace or self._witness else self.connection.trace,
+            answers=self._witness.story.answers if self._witness else None,
         )
 
     def _tell(self, subject: Any, outcome: Any) -> None:
@@ -278,6 +296,10 @@ class Conversation:
         metrics.observe("phase_duration_seconds", time.monotonic() - start, phase=name)
         enforced = "false" if tx.dry_run else "true"
         metrics.count("decisions_total", phase=name, action=ACTIONS[reply.outcome], enforced=enforced)
+        if verdict.where is not None:
+            metrics.count("rule_hits_total", phase=name, rule=verdict.where.place)
+        if verdict.outcome in FAULTS and not verdict.verb:
+            metrics.count("rule_errors_total", phase=name, kind=verdict.outcome.value)
         if tx.expired():
             metrics.count("deadline_exceeded_total", phase=name)
         if self._policy.settings.event_action is not None:

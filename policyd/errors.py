@@ -25,6 +25,11 @@ class Where:
         return f"{self.file}:{self.line}" if self.line else self.file
 
     @property
+    def place(self) -> str:
+        """Its file, without the directories, and its line: ``30-ratelimit.conf:26``, for logs and metrics."""
+        return f"{self.file.rpartition('/')[2]}:{self.line}"
+
+    @property
     def exact(self) -> str:
         """``file:line:column``, as compilers print it."""
         return f"{self}:{self.column}" if self.column else str(self)

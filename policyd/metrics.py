@@ -6,15 +6,11 @@ whose values come from closed sets or from the configuration, never from mail.
 
 from __future__ import annotations
 
-import math
-import os
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import product
-from threading import Lock
-from typing import Any, Protocol
+from typing import Protocol
 
 PREFIX = "policyd_"
 
@@ -87,7 +83,7 @@ SOURCES = ("milter", "proxy_v1", "proxy_v2", "xclient", "received")
 C, G, H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 
 CATALOGUE = (
-    Family("build_info", G, "1, with the versions at work.", {"version": (), "python": (), "pymilter": (), "pyspf": ()},
+    Family("build_info", G, "1, with the versions at work.", {"version": (), "python": (), "pymilter": (), "pyspf": (), "dkimpy": ()},
            supervised=True),
     Family("start_time_seconds", G, "When the daemon started, in seconds since 1970.", supervised=True),
     Family("config_info", G, "1, with the hash of the policy in force.", {"hash": ()}, supervised=True),
@@ -100,10 +96,20 @@ CATALOGUE = (
            supervised=True),
     Family("worker_restarts_total", C, "Workers replaced after they ended unasked.", {"reason": ("crash",)},
            supervised=True),
+    Family("process_memory_bytes", G, "Resident memory of each process, what it shares with others included.",
+           {"process": ()}, supervised=True),
     Family("connections", G, "Open connections from the MTA."),
     Family("connections_total", C, "Connections from the MTA."),
-    Family("client_address_sources_total", C, "Connections, by where the client's address was learnt.",
+    Family("client_address_sources_total", C, "Connections, and messages of trusted relays, by where the client's address was learnt.",
            {"source": SOURCES}),
+    Family("balancer_connections_total", C,
+           "Connections from hosts_proxy of whose client the MTA was told nothing; mail: they tried to send some.",
+           {"phase": ("connect", "mail")}),
+    Family("balancers_suspected_total", C,
+           "Times that nearly all of 200 connections to a worker came from one private address."),
+    Family("relayed_messages_total", C,
+           "Messages from trusted relays, by who handed them over: a client, the relay itself, or unknown.",
+           {"result": ("client", "relay", "unknown")}),
     Family("gateway_connections", G, "Connections that the gateway has open."),
     Family("gateway_connections_total", C,
            "Connections to the gateway, by what became of them; failed: the MTA or the state could not be reached; "
@@ -116,6 +122,11 @@ CATALOGUE = (
            {"action": ("accept", "reject", "defer", "discard")}),
     Family("decisions_total", C, "Answers given by ACLs, by phase.",
            {"phase": PHASES, "action": ("accept", "reject", "defer", "discard"), "enforced": ENFORCED}),
+    Family("rule_hits_total", C, "Answers given by ACLs, by the statement that decided: its file and line.",
+           {"phase": PHASES, "rule": ()}),
+    Family("rule_errors_total", C,
+           "Answers that a condition gave, and no verb; defer: it had none to give; error: it could not be evaluated.",
+           {"phase": PHASES, "kind": ("defer", "error")}),
     Family("phase_duration_seconds", H, "Time that ACLs took to answer, by phase.", {"phase": PHASES}, SECONDS),
     Family("check_duration_seconds", H, "Time one check took.", {"check": ()}, SECONDS),
     Family("errors_total", C, "Unexpected exceptions, and what the client was told instead of a verdict.",
@@ -155,6 +166,9 @@ CATALOGUE = (
            {"result": ("asked", "used", "failed", "dropped")}),
     Family("dnsbl_lookups_total", C, "Questions to DNS lists; refused: the list does not serve this host.",
            {"list": (), "result": ("listed", "not_listed", "error", "refused")}),
+    Family("dnsbl_unhealthy", G,
+           "1 while a DNS list that the policy asks for clients does not list 127.0.0.2, or lists 127.0.0.1, too.",
+           {"list": ()}),
     Family("store_duration_seconds", H, "Time one operation of a shared store took.", {}, SECONDS),
     Family("store_errors_total", C,
            "Operations of a shared store that failed; refused: by the store; operation: this one only.",
@@ -162,116 +176,14 @@ CATALOGUE = (
     Family("store_substitutions_total", C, "Operations done without the shared store, by store_error.",
            {"answer": ("local", "defer", "accept")}),
     Family("store_breakers_open", G, "Workers that do without the shared store for now."),
+    Family("seen_checks_total", C, "Tests of seen, greylisting among them, by what the condition came to.",
+           {"result": ("true", "false", "store_error")}),
     Family("ratelimit_checks_total", C, "Rate limit checks.",
            {"limit": (), "result": ("under", "over", "store_error"), "enforced": ENFORCED}),
     Family("ratelimit_store_duration_seconds", H, "Time the store took for a rate limit check.", {}, SECONDS),
 )  # fmt: skip
 
 FAMILIES = {family.name: family for family in CATALOGUE}
-
-
-class PrometheusMetrics:
-    """Counts in files of *directory* that the exporter reads: of one *process*, a name that a successor takes over.
-
-    An unknown name or label is a mistake in the program: KeyError, ValueError.
-    """
-
-    def __init__(self, directory: str, process: str) -> None:
-        self._directory = directory
-        self._process = process
-        self._lock = Lock()
-        self._files: dict[Kind, Any] = {}
-        self._cells: dict[tuple[Any, ...], Cell] = {}
-        self._histograms: dict[tuple[Any, ...], Buckets] = {}
-
-    def open(self) -> None:
-        """Open the files. Only after fork: they belong to one process.
-
-        A predecessor's counts go on; its gauges are forgotten.
-        """
-        from prometheus_client.mmap_dict import MmapedDict
-        from prometheus_client.multiprocess import mark_process_dead
-
-        mark_process_dead(self._process, self._directory)  # type: ignore[no-untyped-call]
-        for kind, name in FILES.items():
-            path = os.path.join(self._directory, f"{name}_{self._process}.db")
-            self._files[kind] = MmapedDict(path)  # type: ignore[no-untyped-call]
-        for family in CATALOGUE:
-            for labels in () if family.supervised else family.known:
-                self._series(family.name, labels)
-
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        """Add to a counter, or (any sign) to a gauge."""
-        key = (name, *labels.items())
-        if key not in self._cells:
-            self._series(name, labels)
-        cell = self._cells[key]
-        with self._lock:
-            cell.numbers[cell.place] += amount
-
-    def observe(self, name: str, value: float, **labels: str) -> None:
-        """Put a value into a histogram."""
-        key = (name, *labels.items())
-        if key not in self._histograms:
-            self._series(name, labels)
-        found = self._histograms[key]
-        bucket = found.cells[bisect_left(found.bounds, value)]
-        with self._lock:
-            bucket.numbers[bucket.place] += 1
-            found.sum.numbers[found.sum.place] += value
-
-    def _series(self, name: str, labels: dict[str, str]) -> None:
-        """Find the cells of one label set, once: that costs more than counting."""
-        check(name, labels)
-        family, key, full = FAMILIES[name], (name, *labels.items()), PREFIX + name
-        if family.supervised:
-            raise KeyError(name)
-        with self._lock:
-            if family.kind is Kind.COUNTER:
-                self._cells[key] = self._cell(family, full.removesuffix("_total"), full, labels)
-            elif family.kind is Kind.GAUGE:
-                self._cells[key] = self._cell(family, full, full, labels)
-            else:
-                limits = (*family.buckets, math.inf)
-                buckets = [self._cell(family, full, f"{full}_bucket", labels | {"le": bound(at)}) for at in limits]
-                self._histograms[key] = Buckets(limits, buckets, self._cell(family, full, f"{full}_sum", labels))
-
-    def _cell(self, family: Family, metric: str, sample: str, labels: dict[str, str]) -> Cell:
-        """Where one number is, in the library's format: a float in the octet order of the host, at a multiple of 8."""
-        from prometheus_client.mmap_dict import mmap_key
-
-        key = mmap_key(metric, sample, list(labels), list(labels.values()), family.help)
-        file = self._files[family.kind]
-        file.read_value(key)  # makes it
-        return Cell(memoryview(file._m).cast("d"), file._positions[key] // 8)
-
-
-FILES = {Kind.COUNTER: "counter", Kind.GAUGE: "gauge_livesum", Kind.HISTOGRAM: "histogram"}
-"""How the library calls the files: what its collector makes of several of them depends on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A number in a file that is mapped into memory. Whoever changes it does so alone."""
-
-    numbers: memoryview[float]
-    place: int
-
-
-@dataclass(frozen=True, slots=True)
-class Buckets:
-    """A histogram: how many values each of *cells* has, up to its bound, and their sum."""
-
-    bounds: tuple[float, ...]
-    cells: list[Cell]
-    sum: Cell
-
-
-def bound(limit: float) -> str:
-    """A bucket's bound as the library writes it."""
-    from prometheus_client.utils import floatToGoString
-
-    return floatToGoString(limit)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def check(name: str, labels: Mapping[str, str]) -> None:

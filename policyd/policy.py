@@ -69,7 +69,7 @@ class Policy:
     compiles the very same text after a reload. *expansion* compiles a text of
     somebody else's as if it stood at the end of the configuration, macros
     replaced; it raises `PolicyError`. *needs*: what has to be told, kept or done for its
-    words (``body``, ``dkim``, ``{auth_author}`` …), and the names of the phases
+    words (``body``, ``dkim``, ``{auth_author}``, ``dnslist zen.example`` …), and the names of the phases
     whose ACLs can do more than accept. *prefetch*: at the beginning of a
     phase, what will be asked of DNS (a `policyd.resolver.Question` each).
     """

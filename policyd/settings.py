@@ -110,6 +110,9 @@ class Settings:
     message_body_newlines: bool = option(Kind.BOOLEAN, False, "whether they show newlines rather than blanks")
 
     # -- the daemon
+    user: str = option(
+        Kind.STRING, "", "whom policyd becomes, once its sockets are open, when root has started it without systemd"
+    )
     state_directory: str = option(Kind.PATH, "/var/lib/policyd", "where rates and other state are kept")
     milter_socket: str = option(
         Kind.SOCKET,
@@ -167,6 +170,12 @@ class Settings:
     # -- balancers in front
     hosts_proxy: Matcher | None = option(
         Kind.HOSTS, None, "the balancers: who has to begin with a PROXY header; a list of addresses and networks"
+    )
+    hosts_trusted_relays: Matcher | None = option(
+        Kind.HOSTS,
+        None,
+        "relays of ours that hand us the mail of others: their Received: fields say who the client was, and that one "
+        "is judged, at DATA; a list of addresses and networks",
     )
     proxy_protocol_timeout: float = option(Kind.TIME, 3.0, "how long the gateway waits for the whole PROXY header")
     gateway_listen: str = option(

@@ -10,6 +10,7 @@ from functools import wraps
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol, TypeVar, overload
 
+from policyd.crowd import Crowd
 from policyd.events import Event, Watched, fire
 from policyd.files import Files
 from policyd.language.frame import Frame, Trace
@@ -22,6 +23,7 @@ from policyd.outbox import NoOutbox, Outbox
 from policyd.policy import AFTER_MAIL, Phase
 from policyd.pools import Pools
 from policyd.resolver import Prefetch, Resolver, no_prefetch
+from policyd.resolver.noted import Answers, Noted
 from policyd.settings import Settings
 from policyd.stores import Store
 
@@ -48,6 +50,7 @@ class Services:
     pools: Pools = field(default_factory=Pools)
     outbox: Outbox = field(default_factory=NoOutbox)
     prefetch: Prefetch = no_prefetch
+    crowd: Crowd = field(default_factory=Crowd)
     clock: Callable[[], float] = time.time  # seconds since 1970
     sleep: Callable[[float], None] = time.sleep
 
@@ -93,6 +96,32 @@ class Checks:
 
 
 @dataclass(slots=True)
+class Handover:
+    """What becomes of a connection that a trusted *relay* has opened, to hand over what its clients have sent.
+
+    *known*: `Connection.client` is who sent the present message to it. *trouble*:
+    why nobody knows. Before the end of the header, neither.
+    """
+
+    relay: Client
+    known: bool = False
+    trouble: str = ""
+    skipped: set[str] = field(default_factory=set)  # checks of which the log says so
+    kept: tuple[Client, str, dict[str, Any]] | None = None  # of the connection: what it was before
+
+    def keep(self, connection: Connection) -> None:
+        """Its client will be another one for a while, of whom nothing has been found out yet."""
+        self.kept = connection.client, connection.helo, connection.facts
+        self.known, connection.facts = True, {}
+
+    def restore(self, connection: Connection) -> None:
+        """The message is over."""
+        if self.kept is not None:
+            connection.client, connection.helo, connection.facts = self.kept
+        self.known, self.trouble, self.kept = False, "", None
+
+
+@dataclass(slots=True)
 class Connection:
     """What outlives a message: one SMTP connection."""
 
@@ -108,6 +137,7 @@ class Connection:
     messages: int = 0
     commands: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_COMMANDS))  # the last ones, by their names
     notquit_reason: str = ""  # why it ended without QUIT
+    handover: Handover | None = None  # None: it is no trusted relay that has connected
     checks: Checks = field(default_factory=Checks)  # what each message begins with
     trace: Trace | None = None  # control = debug: from now on
 
@@ -152,12 +182,15 @@ class Transaction:
     checks: Checks = field(default_factory=Checks)
     frame: Frame = field(default_factory=Frame)
     trace: Trace | None = None
+    answers: Answers | None = None  # where DNS's are noted, if somebody wants to know
     event: Event | None = None  # the one that event_action is told of now
 
     @property
     def resolver(self) -> Resolver:
         """DNS, giving up at this phase's deadline."""
         resolver = self.services.resolver.until(self.deadline)
+        if self.answers is not None:
+            resolver = Noted(resolver, self.answers)
         return resolver if self.settings.event_action is None else Watched(resolver, self)
 
     @property

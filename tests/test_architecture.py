@@ -19,28 +19,30 @@ MAY_IMPORT = {  # unit: the units whose names it may use; every unit may use its
     "mail": "errors",
     "language": "errors",
     "metrics": "errors",
+    "crowd": "",
     "edits": "errors mail",
     "settings": "errors language",
     "policy": "errors language settings",
-    "resolver": "errors metrics",
+    "resolver": "errors metrics stores",
     "links": "",
     "stores": "errors links metrics pools settings",
     "checks": "durations errors mail resolver stores",
     "outbox": "errors journal",
     "pools": "errors",
     "events": "errors language resolver transaction",
-    "transaction": "edits errors events files language mail metrics outbox policy pools resolver settings stores",
+    "transaction": "crowd edits errors events files language mail metrics outbox policy pools resolver settings stores",
+    "handover": "errors language mail replies transaction",
     "observers": "language policy resolver transaction",
     "lookups": "checks durations errors files language links mail pools resolver stores transaction",
-    "words": "checks durations edits errors events language lookups mail observers outbox policy resolver settings"
+    "words": "checks durations edits errors events handover language lookups mail observers outbox policy resolver settings"
     " stores transaction",
     "loglines": "errors language policy transaction",
     "replies": "errors language loglines mail policy transaction",
-    "conversation": "edits errors events explanations journal language loglines mail observers policy replies settings"
+    "conversation": "edits errors events explanations handover journal language loglines mail observers policy replies settings"
     " transaction",
     "config": "durations errors language links policy settings",
     "gateway": "conversation errors journal language mail metrics policy replies settings stores transaction",
-    "server": "config conversation edits errors explanations gateway journal language mail metrics observers"
+    "server": "checks config conversation edits errors explanations gateway journal language mail metrics observers"
     " outbox policy replies resolver settings stores transaction trials words",
     "trials": "config conversation errors files journal metrics observers outbox policy replies resolver settings stores"
     " transaction",
@@ -58,7 +60,7 @@ HOMES = {  # third-party package: where it may be imported, as the beginning of 
     "idna": "resolver/",
     "lmdb": "stores",
     "milter": "server/",
-    "prometheus_client": "metrics.py server/exporter.py",
+    "prometheus_client": "server/counts.py server/exporter.py",
     "psycopg": "lookups/clients/postgres.py",
     "publicsuffixlist": "checks/",
     "pymysql": "lookups/clients/mariadb.py",

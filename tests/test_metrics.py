@@ -88,7 +88,7 @@ def run(directory: Path, program: str) -> str:
         from pathlib import Path
         from prometheus_client import CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
-        from policyd.metrics import PrometheusMetrics
+        from policyd.server.counts import PrometheusMetrics
         directory = {str(directory)!r}
         def lines(prefix):
             registry = CollectorRegistry()

@@ -140,12 +140,17 @@ def check_host(
     return _outcome(identity, receiver, evaluation(resolver, identity, receiver, guess_record, template))
 
 
+def undecided(identity: Identity, receiver: str, problem: str) -> SpfOutcome:
+    """``temperror``, without a check: *problem* is why there can be none."""
+    return _outcome(identity, receiver, Evaluation(SpfResult.TEMPERROR, problem=problem))
+
+
 def _outcome(identity: Identity, receiver: str, found: Evaluation) -> SpfOutcome:
     domain = identity.mailbox[1]
     mailbox = "@".join(identity.mailbox)
     words = {"mailbox": mailbox, "domain": domain, "address": identity.client, "problem": found.problem}
     text = COMMENTS[found.result].format(**words)
-    if found.result is SpfResult.NONE and found.problem:
+    if found.problem and (found.result is SpfResult.NONE or identity.address is None):
         text = found.problem
     if found.guessed:
         text = f"best guess: {text}"

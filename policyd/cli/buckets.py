@@ -12,7 +12,6 @@ from policyd.durations import seconds
 from policyd.mail.octets import printable
 from policyd.policy import Policy
 from policyd.stores import Store
-from policyd.words.ratelimit import limit_place
 
 PREFIX = b"ratelimit/"
 CONDITION = "ratelimit = "
@@ -83,7 +82,7 @@ def written(policy: Policy) -> Iterator[Written]:
         for step_ in (step_ for statement in acl.statements for step_ in statement.steps):
             limit = _readable(step_.label)
             if limit is not None:
-                yield Written(limit, limit_place(step_.where), _keys(limit))
+                yield Written(limit, step_.where.place, _keys(limit))
 
 
 def _readable(label: str) -> Limit | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from policyd.cli.options import complain, pairs
 from policyd.cli.world import services, show
 from policyd.conversation import Conversation
 from policyd.errors import PolicyError
+from policyd.policy import Policy
 from policyd.language.verdict import shown
 from policyd.transaction import Client
 
+GATEWAY = "[::]:25"  # anywhere: nobody listens
 ENDPOINT = re.compile(r"(?:\[([^\]]+)\]|([^:]*))(?::([0-9]+))?|([0-9A-Fa-f:.]+)")
 
 
@@ -55,7 +58,7 @@ def command(**options: Any) -> None:
     """Run the dialogue. Exit status 1 when the configuration cannot be used."""
     words.load()
     try:
-        policy = config.load(options["path"])
+        policy = _policy(options)
         world = services(policy.settings, options["zones"])
     except PolicyError as error:
         complain(error.problems)
@@ -72,6 +75,14 @@ def command(**options: Any) -> None:
             return
         client, lines = admitted
     Dialogue(talk, policy.settings.primary_hostname, lines, answer).run(client)
+
+
+def _policy(options: Mapping[str, Any]) -> Policy:
+    """The policy, as it is where clients come by a gateway if they have a header to show. Raises `PolicyError`."""
+    policy = config.load(options["path"])
+    if options["proxy_header"] is None or policy.settings.gateway_listen:
+        return policy
+    return replace(policy, settings=replace(policy.settings, gateway_listen=GATEWAY))
 
 
 def _client(options: Mapping[str, Any]) -> Client:

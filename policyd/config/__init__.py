@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import Flag
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from policyd.config.files import Disk, roots, texts_of
 from policyd.config.lines import Reader, Texts
 from policyd.config.macros import Macros
 from policyd.config.options import MainSection
+from policyd.config.secrets import exposed
 from policyd.config.sections import Sections
 from policyd.errors import PolicyError, Problem, Severity, Where
 from policyd.language.acl import Entry, entry, reachable, read_acls
@@ -37,7 +39,8 @@ def load(path: str | os.PathLike[str], macros: Mapping[str, str] | None = None) 
     *macros* are defined before the first line, and nothing in the files
     redefines them. Raises `PolicyError` with every problem of the load.
     """
-    return compile(read(path, macros))
+    policy = compile(read(path, macros))
+    return replace(policy, warnings=(*policy.warnings, *exposed(policy.snapshot)))
 
 
 def read(path: str | os.PathLike[str], macros: Mapping[str, str] | None = None) -> Snapshot:
@@ -87,11 +90,17 @@ def foreseen(entries: Sequence[Entry], compiler: Compiler) -> dict[Flag, tuple[F
 
 
 def needs_of(settings: Settings, entries: Sequence[tuple[Phase, Entry]], compiler: Compiler) -> frozenset[str]:
-    """See `Policy`. The ACL for signers has them looked for, whatever is in it; who comes by a gateway may be refused."""
-    acting = [phase for phase, entry in entries if phase is Phase.DKIM or not entry.accepts(compiler)]
-    if settings.gateway_listen or settings.gateway_source:
-        acting.append(Phase.CONNECT)
-    return frozenset(compiler.needs | {str(phase.name).lower() for phase in acting})
+    """See `Policy`. The ACL for signers has them looked for, whatever it says.
+
+    Whoever comes by a gateway, a balancer or a relay may be refused; behind a
+    relay, Received: fields say who it is.
+    """
+    needs = {str(phase.name).lower() for phase, of in entries if phase is Phase.DKIM or not of.accepts(compiler)}
+    if settings.gateway_listen or settings.gateway_source or settings.hosts_proxy or settings.hosts_trusted_relays:
+        needs.add("connect")
+    if settings.hosts_trusted_relays:
+        needs.add("received")
+    return frozenset(compiler.needs | needs)
 
 
 def _check_permissions(settings: Settings, compiler: Compiler) -> None:

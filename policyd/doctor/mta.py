@@ -100,6 +100,12 @@ def _reachable(milter: Milter, service: Service, _: Site) -> Iterator[Finding]:
     )
 
 
+def _exposed(milter: Milter, service: Service, site: Site) -> Iterator[Finding]:
+    if milter.exposed:
+        text = f"{service.name}: {site.mta.name} does not start: others may write to {milter.exposed}, above the socket"
+        yield Finding(Grade.BAD, text, f"chmod go-w {milter.exposed}")
+
+
 def _action(milter: Milter, service: Service, site: Site) -> Iterator[Finding]:
     if milter.action == "accept":
         text = f"{service.name}: while policyd cannot be reached, mail is accepted without being judged"
@@ -123,7 +129,7 @@ def _timeouts(milter: Milter, service: Service, site: Site) -> Iterator[Finding]
 
 
 Check = Callable[[Milter, Service, Site], Iterable[Finding]]
-CHECKS: tuple[Check, ...] = (_reachable, _action, _protocol, _timeouts)
+CHECKS: tuple[Check, ...] = (_reachable, _exposed, _action, _protocol, _timeouts)
 
 
 def _proxy(site: Site) -> Iterator[Finding]:

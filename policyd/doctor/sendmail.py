@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,22 +33,38 @@ def sendmail(file: str) -> Mta:
     options = {found[1]: found[2] for found in map(OPTION.fullmatch, lines) if found}
     filters = {found[1].strip(): found[2] for found in map(FILTER.fullmatch, lines) if found}
     names = filter(None, re.split(r"[\s,;]+", options.get("InputMailFilters", "")))
-    milters = tuple(_milter(filters[name]) for name in names if name in filters)
+    trusting = frozenset(options.get("DontBlameSendmail", "").lower().replace(",", " ").split())
+    milters = tuple(_milter(filters[name], trusting) for name in names if name in filters)
     user = options.get("RunAsUser", "root").partition(":")[0]
     return Mta("Sendmail", (Service("the daemon", milters, user),), WORDING)
 
 
-def _milter(equates: str) -> Milter:
+def _milter(equates: str, trusting: frozenset[str]) -> Milter:
     """From what follows a filter's name: ``S=inet:port@host, F=T, T=C:5m;S:10s;R:10s;E:5m``."""
     values = {key.strip(): value.strip() for key, _, value in (part.partition("=") for part in equates.split(","))}
     timeouts = {**TIMEOUTS, **_timeouts(values.get("T", ""))}
+    place = Place.parse(values.get("S", ""))
     return Milter(
-        Place.parse(values["S"]),
+        place,
         ACTIONS.get(values.get("F", ""), "accept"),
         connect_timeout=timeouts["C"],
         command_timeout=min(timeouts["S"], timeouts["R"]),
         content_timeout=timeouts["E"],
+        exposed=_exposed(place.path, trusting) if place.path else "",
     )
+
+
+def _exposed(socket: str, trusting: frozenset[str]) -> str:
+    """The directory above a socket, if there is one, because of which Sendmail calls its name unsafe.
+
+    *trusting*: the words of DontBlameSendmail, in lower case.
+    """
+    writable = stat.S_IWOTH | (0 if "groupwritabledirpathsafe" in trusting else stat.S_IWGRP)
+    for directory in filter(Path.is_dir, reversed(Path(socket).parents)):
+        mode = directory.stat().st_mode
+        if mode & writable and not (mode & stat.S_ISVTX and "truststickybit" in trusting):
+            return str(directory)
+    return ""
 
 
 def _timeouts(text: str) -> Mapping[str, float]:

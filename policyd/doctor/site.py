@@ -29,7 +29,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Milter:
-    """A milter as an MTA knows it. Times in seconds; *action*: what becomes of mail when it cannot be reached."""
+    """A milter as an MTA knows it. Times in seconds; *action*: what becomes of mail when it cannot be reached.
+
+    *exposed*: the directory on the way to its socket that the MTA does not trust, if there is one.
+    """
 
     place: Place
     action: str  # as Postfix says it: accept, reject, tempfail, shutdown or quarantine
@@ -37,6 +40,7 @@ class Milter:
     connect_timeout: float = 30.0
     command_timeout: float = 30.0
     content_timeout: float = 300.0
+    exposed: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def inputs(tx: Transaction, steps: Iterable[Step]) -> dict[str, str]:
 def _names(step: Step) -> Iterator[str]:
     word = VOCABULARY.find(Kind.CONDITION, step.label.partition(" ")[0])
     if word is not None:
-        yield from word.traits["judges"]
+        yield from word.traits.get("judges", ())  # "acl" judges nothing itself
     for name in NAMED.findall(step.label):
         if VOCABULARY.find(Kind.VARIABLE, name) or ACL_VARIABLE.match(name):
             yield name

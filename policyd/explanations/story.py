@@ -6,10 +6,9 @@ from typing import Any
 
 from policyd.language.verdict import Outcome, Statement, Step, shown
 from policyd.policy import Phase
-from policyd.resolver import Answer, DnsTemporary, Resolver
+from policyd.resolver.noted import Answers
 
 MAX_EVENTS = 1000
-MAX_ANSWERS = 200
 
 Event = tuple[Any, Any]  # (Phase, its argument), or what `policyd.language.frame.Trace` is told
 
@@ -21,7 +20,7 @@ class Story:
         self._events: list[Event] = []
         self._phase = 0  # where the phase that runs now begins
         self._asked = 0  # how many answers there were before the message
-        self.answers: dict[tuple[str, str], Answer | None] = {}  # by type and name; None: no answer
+        self.answers: Answers = {}
 
     def begin(self, phase: Phase, argument: str) -> None:
         """An ACL is about to run."""
@@ -58,27 +57,3 @@ def _line(subject: Any, outcome: Any) -> str:
     if isinstance(subject, Phase):
         return f"{str(subject.name).lower()} {outcome}".rstrip()
     return f"  {shown(subject, outcome)}"
-
-
-class Noted:
-    """A resolver whose answers are noted in *answers*."""
-
-    def __init__(self, resolver: Resolver, answers: dict[tuple[str, str], Answer | None]) -> None:
-        self._resolver = resolver
-        self._answers = answers
-
-    def lookup(self, rtype: str, name: str) -> Answer:
-        """What the resolver says. Raises `DnsTemporary`."""
-        if len(self._answers) >= MAX_ANSWERS:
-            return self._resolver.lookup(rtype, name)
-        try:
-            answer = self._resolver.lookup(rtype, name)
-        except DnsTemporary:
-            self._answers[rtype, name] = None
-            raise
-        self._answers[rtype, name] = answer
-        return answer
-
-    def until(self, deadline: float) -> Noted:
-        """The same, giving up at *deadline*."""
-        return Noted(self._resolver.until(deadline), self._answers)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from policyd.errors import Defer
 from policyd.explanations.archive import Archive, explanation, identity
 from policyd.explanations.record import Explanation
-from policyd.explanations.story import Noted, Story
+from policyd.explanations.story import Story
 from policyd.language.verdict import Verdict
 from policyd.replies import Reply
-from policyd.transaction import Services, Transaction
+from policyd.transaction import Transaction
 
 
 class Witness:
@@ -19,10 +19,6 @@ class Witness:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self.story = Story()
-
-    def watching(self, services: Services) -> Services:
-        """*services*, with a resolver whose answers are noted."""
-        return replace(services, resolver=Noted(services.resolver, self.story.answers))
 
     def explained(self, tx: Transaction, verdict: Verdict, reply: Reply) -> Reply:
         """*reply*, a refusal, with the name of its explanation; without one where none can be kept."""

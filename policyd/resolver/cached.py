@@ -15,7 +15,8 @@ from policyd.resolver.cache import Cache, Entry, Flight, Key, Outcome
 from policyd.resolver.names import ascii_name
 
 if TYPE_CHECKING:
-    from policyd.resolver.upstream import Upstream
+    from policyd.resolver.shared import Source
+    from policyd.stores import Store
 
 STALE_PATIENCE = 1.8  # seconds to wait where an old answer would do (RFC 8767 section 5)
 
@@ -43,13 +44,18 @@ class CachedResolver:
         self._cache = cache or Cache()
         self._flights: dict[Key, Flight] = {}
         self._lock = Lock()  # of the cache and the flights
-        self._upstream: Upstream | None = None
+        self._upstream: Source | None = None
 
-    def open(self) -> Upstream:
-        """Load dnspython, and find the servers. The first question does it where nobody has."""
+    def open(self, store: Store | None = None) -> Source:
+        """Load dnspython, and find the servers. The first question does it where nobody has.
+
+        *store*: where others look for answers, too, before they ask the servers.
+        """
+        from policyd.resolver.shared import SharedSource
         from policyd.resolver.upstream import Upstream, system_servers  # dnspython is slow to load
 
-        self._upstream = Upstream(self._servers or system_servers(), self._port, self._metrics)
+        upstream = Upstream(self._servers or system_servers(), self._port, self._metrics)
+        self._upstream = SharedSource(upstream, store) if store else upstream
         return self._upstream
 
     def lookup(self, rtype: str, name: str) -> Answer:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from policyd.errors import Defer
 from policyd.resolver import Answer
-from policyd.stores import Store
+from policyd.stores.protocol import Store
 
 PREFIX = b"dns/"
 LONGEST = 4096  # octets: more is not shared

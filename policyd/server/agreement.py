@@ -18,7 +18,7 @@ from policyd.policy import Phase
 from policyd.server import macros
 
 PHASES = frozenset(str(phase.name).lower() for phase in Phase)
-CONTENT = BODY | {"data", "add", "change"}  # verdicts on it, its size, and what has a place among its fields
+CONTENT = BODY | {"data", "add", "change", "received"}  # verdicts, sizes, and what has a place among its fields
 MESSAGE = CONTENT | {"rcpt", "predata", "quit", "notquit"}
 
 

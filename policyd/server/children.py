@@ -55,6 +55,10 @@ class Children:
         """Who lives; only those that have said that they are ready, on request."""
         return sorted(child.name for child in self._alive.values() if child.serving or not serving)
 
+    def ids(self) -> dict[str, int]:
+        """The process ids of all who live, by name."""
+        return {child.name: pid for pid, child in self._alive.items()}
+
     def patience(self) -> float | None:
         """Seconds until somebody is to be started; None when nobody is missing."""
         return max(min(self._due.values()) - time.monotonic(), 0.0) if self._due else None

@@ -6,6 +6,7 @@ import grp
 import os
 import socket
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,9 +43,10 @@ class Listener:
             return False
 
     def withdraw(self) -> None:
-        """Remove the path, unless it leads to somebody else by now."""
+        """Remove the path, unless it leads to somebody else by now, or only root may: the next start replaces it."""
         if self.place.path and self.reachable():
-            os.unlink(self.place.path)
+            with suppress(PermissionError):
+                os.unlink(self.place.path)
 
 
 def listen(socket_option: str, mode: int, group: str) -> Listener:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from platform import python_version
 
 from policyd import __version__
@@ -15,6 +17,8 @@ Sample = tuple[str, Mapping[str, str], float]
 
 
 GATEWAY = "gateway"  # the process's name
+SUPERVISOR = "supervisor"  # likewise
+PAGE = os.sysconf("SC_PAGE_SIZE")  # octets
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class State:
     listening: bool = False
     workers: list[str] = field(default_factory=list)  # the names of those that live
     gateway: bool = False  # it lives, too
+    processes: dict[str, int] = field(default_factory=dict)  # their ids, by name
     restarts: int = 0
     reloads: int = 0  # that succeeded
     failures: int = 0  # reloads that did not
@@ -62,6 +67,9 @@ def samples(state: State, connections: Mapping[str, float]) -> Iterator[Sample]:
     yield "workers", {"state": "busy"}, busy
     yield "workers", {"state": "idle"}, len(state.workers) - busy
     yield "worker_restarts_total", {"reason": "crash"}, state.restarts
+    for name, pid in state.processes.items():
+        if memory := _memory(pid):
+            yield "process_memory_bytes", {"process": name}, memory
 
 
 def _versions() -> dict[str, str]:
@@ -70,7 +78,16 @@ def _versions() -> dict[str, str]:
         "python": python_version(),
         "pymilter": _version("pymilter"),
         "pyspf": _version("pyspf"),
+        "dkimpy": _version("dkimpy"),
     }
+
+
+def _memory(pid: int) -> int:
+    """Octets of memory that a process has; 0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    except (OSError, IndexError):  # also when it is going
+        return 0
 
 
 def _version(package: str) -> str:

@@ -29,7 +29,8 @@ from policyd.server import notify, pages
 from policyd.server.channel import WAKE, Channel, Order
 from policyd.server.children import Children
 from policyd.server.listener import Listener, listen
-from policyd.server.state import GATEWAY, State
+from policyd.server.privileges import become
+from policyd.server.state import GATEWAY, SUPERVISOR, State
 from policyd.server.worker import CANNOT_BOOT, Post
 from policyd.transaction import Log
 
@@ -40,6 +41,7 @@ GRACE = 5.0  # seconds more until a child that ought to have ended is killed
 EXPORTER = "exporter"
 
 FIXED = (
+    "user",
     "milter_socket",
     "milter_socket_mode",
     "milter_socket_group",
@@ -118,6 +120,8 @@ class Supervisor:
             self._open_milter(self._lives.work)
         elif not self._door:
             raise OSError("gateway_listen is not set: there is nothing to do")
+        if remark := become(settings.user, self._directory):
+            self._say(remark)
         self._note(listening=True)
         self._loaded()
 
@@ -184,7 +188,11 @@ class Supervisor:
     def _show(self, anew: bool) -> None:
         """Tell the exporter, and once systemd, how things are."""
         serving = self._children.names(serving=True)
-        self._note(workers=[name for name in serving if name in self._workers], gateway=GATEWAY in serving)
+        self._note(
+            workers=[name for name in serving if name in self._workers],
+            gateway=GATEWAY in serving,
+            processes=self._children.ids() | {SUPERVISOR: os.getpid()},
+        )
         if anew or self._state != self._shown:
             self._children.tell([EXPORTER], Order.STATE, self._state.encode())
             self._shown = self._state

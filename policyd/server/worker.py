@@ -18,14 +18,16 @@ from policyd.explanations import Witness
 from policyd.explanations.archive import archive
 from policyd.gateway.registry import Registry, Unknown
 from policyd.journal import report
-from policyd.metrics import Metrics, NoMetrics, PrometheusMetrics
+from policyd.metrics import Metrics, NoMetrics
 from policyd.outbox import NoOutbox, Outbox, SmtpOutbox
 from policyd.policy import Policy
 from policyd.resolver import Prefetch, Resolver
 from policyd.server.callbacks import install
 from policyd.server.channel import Channel, Order
+from policyd.server.counts import PrometheusMetrics
 from policyd.server.descriptors import accepted, retire
 from policyd.server.listener import Listener
+from policyd.server.listwatch import ListWatch
 from policyd.settings import Settings
 from policyd.transaction import Client, Log, Services
 from policyd.trials.accompanied import Accompanied, Companion
@@ -34,6 +36,7 @@ from policyd.trials.recording import Recorder
 from policyd.trials.shadow import Shadow, aside
 
 LAST_LETTERS = 5.0  # seconds for mail of our own that still waits when a worker ends
+FIRST_WORKER = "worker-0"
 CANNOT_BOOT = 3
 """The exit code of a child that will not work however often it is tried."""
 
@@ -102,8 +105,10 @@ class Worker:
         return 0
 
     def _serve(self) -> None:
-        """Do the work of this process."""
+        """Do the work of this process; one of its kind looks after the DNS lists as well."""
         install(self)
+        if self._post.name == FIRST_WORKER:
+            ListWatch(lambda: self.policy.needs, self._services.resolver, self.metrics, self.log).start()
         self._ready()
         milter.main()
 
@@ -121,9 +126,9 @@ class Worker:
             counts = PrometheusMetrics(self._post.metrics, self._post.name)
             counts.open()
             self.metrics = counts
-        resolver, prefetch = self._dns()
         self._stores = stores(settings, self.metrics, partial(self.log.write, "panic"))
         self._stores.shared.open()
+        resolver, prefetch = self._dns()
         self._registry = Registry.of(settings, self._stores.shared, self._stores.here)
         self._outbox = outbox(settings, self.log)
         self._shadow = Installed(place(settings), partial(self.log.write, "panic"))
@@ -139,7 +144,7 @@ class Worker:
         settings = self._post.settings
         cache = Cache(settings.dns_cache_size, settings.dns_serve_stale)
         resolver = CachedResolver(settings.dns_servers, settings.dns_port, settings.dns_timeout, cache, self.metrics)
-        resolver.open()
+        resolver.open(self._stores.shared if settings.dns_shared_cache else None)
         complain = partial(report, self.log.write)
         return resolver, Prefetcher(resolver, settings.dns_prefetch, complain, self.metrics).ask
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
 
-from policyd.checks.spf import Identity, SpfOutcome, SpfResult, check_host, is_macro_string
+from policyd.checks.spf import Identity, SpfOutcome, SpfResult, check_host, is_macro_string, undecided
 from policyd.checks.spf_ahead import questions
 from policyd.errors import Defer, ExpansionError, ForcedFail
+from policyd.handover import awaited
 from policyd.language.compiler import Compiler
 from policyd.language.cutting import cut
 from policyd.language.expand import Getter
@@ -26,6 +28,9 @@ AT_THE_END = Phase.QUIT | Phase.NOTQUIT
 
 def checked(tx: Transaction, sender: str, guess_record: str = "") -> SpfOutcome:
     """One SPF check, within ``spf_timeout`` and this phase's time, counted."""
+    handover = tx.connection.handover
+    if handover and handover.trouble:
+        return undecided(Identity(None, tx.connection.helo, sender), tx.settings.primary_hostname, handover.trouble)
     identity = Identity(tx.connection.client.address, tx.connection.helo, sender)
     resolver = tx.resolver.until(min(tx.deadline, time.monotonic() + tx.settings.spf_timeout))
     outcome = check_host(resolver, identity, tx.settings.primary_hostname, guess_record, _template(tx))
@@ -52,12 +57,17 @@ def _template(tx: Transaction) -> str:
 
 def sender_questions(tx: Transaction) -> Iterable[Question]:
     """What `sender_policy` will ask."""
-    return questions(Identity(tx.connection.client.address, tx.connection.helo, tx.sender.text if tx.sender else ""))
+    return questions(Identity(_address(tx), tx.connection.helo, tx.sender.text if tx.sender else ""))
 
 
 def helo_questions(tx: Transaction) -> Iterable[Question]:
     """What `helo_policy` will ask."""
-    return questions(Identity(tx.connection.client.address, tx.connection.helo))
+    return questions(Identity(_address(tx), tx.connection.helo))
+
+
+def _address(tx: Transaction) -> IPv4Address | IPv6Address | None:
+    """The client's address, where it is the one to judge."""
+    return None if tx.connection.handover else tx.connection.client.address
 
 
 @fact
@@ -79,6 +89,14 @@ def guessed_policy(tx: Transaction) -> SpfOutcome:
 def helo_policy(tx: Transaction) -> SpfOutcome:
     """SPF of the HELO name."""
     return checked(tx, "")
+
+
+def _is_awaited(tx: Transaction, check: str) -> bool:
+    """Whether a trusted relay has not told its client yet. Where it never will, the result is ``temperror``."""
+    try:
+        return awaited(tx, check)
+    except Defer:
+        return False
 
 
 def _listed(tx: Transaction, matches: Matcher, result: SpfResult) -> bool:
@@ -118,6 +136,8 @@ def _spf(tx: Transaction, matches: Matcher) -> bool:
     ``err_temp``. For the null sender the name in HELO is checked. Sets the
     ``$spf_…`` variables.
     """
+    if _is_awaited(tx, "spf"):
+        return False
     tx.facts["spf"] = outcome = sender_policy(tx)
     return _listed(tx, matches, outcome.result)
 
@@ -131,6 +151,8 @@ def _spf(tx: Transaction, matches: Matcher) -> bool:
 )
 def _spf_guess(tx: Transaction, matches: Matcher) -> bool:
     """Like ``spf``; a domain without a record is judged by the main option ``spf_guess``."""
+    if _is_awaited(tx, "spf_guess"):
+        return False
     tx.facts["spf"] = outcome = guessed_policy(tx)
     return _listed(tx, matches, outcome.result)
 
@@ -144,6 +166,8 @@ def _spf_guess(tx: Transaction, matches: Matcher) -> bool:
 )
 def _spf_helo(tx: Transaction, matches: Matcher) -> bool:
     """Whether the SPF result of the name in HELO is in the list. Sets ``$spf_helo_result``."""
+    if _is_awaited(tx, "spf_helo"):
+        return False
     if tx.phase is Phase.HELO:  # one that was refused does not begin a new message
         tx.facts.pop("helo_policy", None)
     tx.facts["spf_helo"] = outcome = helo_policy(tx)

@@ -99,8 +99,8 @@ def _spelled(name: str) -> str:
 
 @reports("iprev")
 def _iprev(tx: Transaction) -> Iterator[AuthResult]:
-    client = tx.connection.client
-    if client.address is None:
+    client, handover = tx.connection.client, tx.connection.handover
+    if client.address is None or (handover and not handover.known):
         return
     looked_up: Iprev | None = tx.connection.facts.get("reverse_dns")
     address = (("smtp.remote-ip", str(client.address)),)

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 from policyd.checks.iprev import TYPES, Address, Iprev, Result, addresses, iprev, pointers
 from policyd.errors import Defer
+from policyd.handover import awaited
 from policyd.language.marks import client_controlled
 from policyd.language.registry import Prefetch, variable, verification
 from policyd.language.scanning import Unknown
@@ -31,7 +32,7 @@ def reverse_dns(tx: Transaction) -> Iprev:
 def _questions(tx: Transaction) -> list[Question]:
     """What `client_names` will ask: nothing where the MTA has asked."""
     client = tx.connection.client
-    return [pointers(client.address)] if client.address and not client.name else []
+    return [pointers(client.address)] if client.address and not client.name and not tx.connection.handover else []
 
 
 CLIENT_NAME: Prefetch = {Phase.CONNECT: _questions}
@@ -103,7 +104,7 @@ def _reverse_host_lookup(tx: Transaction, options: frozenset[str]) -> bool:
 
     What DNS cannot answer now defers, unless ``/defer_ok`` follows: then it passes.
     """
-    if tx.connection.client.address is None:
+    if tx.connection.client.address is None or awaited(tx, "reverse_host_lookup"):
         return True
     try:
         return bool(client_names(tx))
@@ -124,8 +125,10 @@ def _helo(tx: Transaction, _: None) -> bool:
     An address literal has to be the client's address.
     """
     client, helo = tx.connection.client, tx.connection.helo
-    if client.address is None or not helo:
-        return client.address is None
+    if client.address is None or awaited(tx, "helo"):
+        return True
+    if not helo:
+        return False
     tx.connection.facts["verified_helo"] = helo if (verified := _is_helo_of(tx, helo, client.address)) else ""
     return verified
 

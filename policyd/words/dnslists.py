@@ -10,6 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from policyd.checks.dnslists import Entry, Inquiry, Test, Unknown, about_client, number, search
+from policyd.errors import Defer
+from policyd.handover import awaited
 from policyd.language.cutting import cut
 from policyd.language.expand import Getter, compile_text, expanded
 from policyd.language.marks import client_controlled
@@ -95,13 +97,14 @@ def _argument(source: Source, compiler: Compiler) -> Getter:
     for at, sentence in argument.oddities:
         raise source.error(at if constant == source.text else 0, sentence, WRITTEN)
     compiler.foresee(Phase.CONNECT, partial(_questions, argument.entries))
+    compiler.needs.update(f"dnslist {entry.zone}" for entry in argument.entries if entry.keys is None)
     return lambda _: (argument, source.text)
 
 
 def _questions(entries: tuple[Entry, ...], tx: Transaction) -> Iterable[Question]:
     """What will be asked about the client. Nobody lists this host itself, and some who ask pay for each question."""
     address = tx.connection.client.address
-    return () if address is None or address.is_loopback else about_client(entries, address)
+    return () if address is None or address.is_loopback or tx.connection.handover else about_client(entries, address)
 
 
 @condition("dnslists", argument=_argument, judges=("dnslist_domain", "dnslist_value", "dnslist_text"))
@@ -122,20 +125,36 @@ def _dnslists(tx: Transaction, lists: tuple[Argument, str]) -> bool:
     counts as a listing, after ``+defer_unknown`` as a deferral,
     ``+exclude_unknown`` is the default.
 
+    A client of a trusted relay is looked for at DATA, when it is known, and earlier
+    is not listed.
+
     True leaves ``$dnslist_domain``, ``$dnslist_matched``, ``$dnslist_value`` and
     ``$dnslist_text``.
     """
     argument, written = lists
     for _, sentence in argument.oddities:
         tx.complain(sentence)
+    entries = argument.entries
+    if any(entry.keys is None for entry in entries) and _is_awaited(tx, entries):
+        entries = tuple(entry for entry in entries if entry.keys is not None)
     start = time.perf_counter()
-    hit = search(argument.entries, _inquiry(tx, written))
+    hit = search(entries, _inquiry(tx, written))
     tx.services.metrics.observe("check_duration_seconds", time.perf_counter() - start, check="dnsbl")
     if hit is None:
         return False
     tx.facts["dnslist_domain"], tx.facts["dnslist_matched"] = hit.zone, hit.key
     tx.connection.facts["dnslist_value"], tx.connection.facts["dnslist_text"] = hit.value, hit.text
     return True
+
+
+def _is_awaited(tx: Transaction, entries: tuple[Entry, ...]) -> bool:
+    """Whether nobody can be asked about: a trusted relay has not told its client yet, or cannot. Raises `Defer`."""
+    try:
+        return awaited(tx, "dnslists")
+    except Defer:
+        if any(entry.keys is None and entry.unknown is not Unknown.EXCLUDE for entry in entries):
+            raise
+        return True
 
 
 def _inquiry(tx: Transaction, written: str) -> Inquiry:

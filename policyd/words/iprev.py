@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from policyd.checks.iprev import Iprev, Result
+from policyd.handover import awaited
 from policyd.language.lists import listed
 from policyd.language.registry import condition, variable
 from policyd.language.scanning import Matcher
@@ -23,7 +24,7 @@ def _iprev(tx: Transaction, matches: Matcher) -> bool:
     message that was submitted on this host.
     """
     client = tx.connection.client
-    if client.address is None:
+    if client.address is None or awaited(tx, "iprev"):
         return False
     found: Iprev = Iprev(Result.PASS) if client.name else reverse_dns(tx)
     return matches(tx, str(found.result)) is not None

@@ -10,6 +10,16 @@ from policyd.transaction import Proxy, Transaction
 ABSENT = Proxy()
 
 
+@variable("trusted_relay_address", extension=True)
+def _trusted_relay_address(tx: Transaction) -> str:
+    """The address of the one of ``hosts_trusted_relays`` that has connected; empty where it is none of them.
+
+    At DATA the other variables are about the client that handed the message over to it.
+    """
+    handover = tx.connection.handover
+    return str(handover.relay.address) if handover else ""
+
+
 @variable("proxy_session")
 def _proxy_session(tx: Transaction) -> str:
     """``yes`` when the connection comes from one of ``hosts_proxy``, who has to say who the client is; else ``no``.

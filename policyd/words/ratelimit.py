@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from policyd.checks.counting import Counting
 from policyd.checks.ratelimit import KEY_WORDS, Event, Limit, Update, lifetime, parse
-from policyd.errors import Defer, ExpansionError, Where
+from policyd.errors import Defer, ExpansionError
 from policyd.events import RATELIMIT
+from policyd.handover import awaited
 from policyd.language.compiler import Compiler
 from policyd.language.expand import Getter, parsed
 from policyd.language.registry import condition, did_you_mean, variable
@@ -77,16 +78,11 @@ class Placed:
 
 def limited(source: Source, compiler: Compiler) -> Getter:
     """The argument strategy of ``ratelimit``: a `Placed` limit."""
-    getter, place = parsed(parse)(source, compiler), limit_place(source.where())
+    getter, place = parsed(parse)(source, compiler), source.where().place
     _look_at_key(source, compiler)
     if "per_byte" in source.text:
         compiler.needs.add("size")
     return lambda ctx: Placed(getter(ctx), place)
-
-
-def limit_place(where: Where) -> str:
-    """The name of a limit: its file, without the directories, and its line."""
-    return f"{where.file.rpartition('/')[2]}:{where.line}"
 
 
 def _look_at_key(source: Source, compiler: Compiler) -> None:
@@ -126,12 +122,16 @@ def _ratelimit(tx: Transaction, placed: Placed) -> bool:
     ``per_byte``) or command (the others, and what is only read); a second test of
     the same key holds its own limit against the same rate.
 
+    Without a key, a client of a trusted relay is counted at DATA, when it is known.
+
     Where the statement writes a line into the log, that has ``rate=RATE/LIMIT``
     and ``limit=FILE:LINE`` in it.
     """
     limit = placed.limit
     tx.facts["sender_rate_limit"], tx.facts["sender_rate_period"] = limit.limit_text, limit.period_text
     event, memo = _event(tx, limit)
+    if limit.key is None and awaited(tx, "ratelimit"):
+        return False
     key = limit.bucket_key(str(tx.connection.client.address or ""))
     if key not in memo:
         memo[key] = _rate(tx, key, event, placed.place)

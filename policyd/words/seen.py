@@ -116,11 +116,22 @@ def _seen(tx: Transaction, sight: Sight) -> bool:
     Greylisting is ``defer !seen = -5m / key=$sender_host_address/$sender_address``.
     """
     key = str(tx.connection.client.address or "") if sight.key is None else sight.key
-    stored_under = f"seen/{key}".encode("latin-1")
     try:
-        if sight.mode == "readonly":
-            return tx.store.read(stored_under, sight)
-        return tx.store.update(stored_under, sight, max(LIFETIME, sight.interval + sight.refresh))
+        found = _asked(tx, f"seen/{key}".encode("latin-1"), sight)
     except Defer as error:
+        _count(tx, "store_error")
         tx.complain(f"seen: {error}")
         raise Defer("database for 'seen' not available") from error
+    _count(tx, "true" if found else "false")
+    return found
+
+
+def _asked(tx: Transaction, key: bytes, sight: Sight) -> bool:
+    """What the store says, and keeps. Raises `Defer`."""
+    if sight.mode == "readonly":
+        return tx.store.read(key, sight)
+    return tx.store.update(key, sight, max(LIFETIME, sight.interval + sight.refresh))
+
+
+def _count(tx: Transaction, result: str) -> None:
+    tx.services.metrics.count("seen_checks_total", result=result)

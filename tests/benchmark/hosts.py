@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ from benchmark.contenders import Running, policyd
 from benchmark.generator import Load, Result, drive
 from benchmark.page import publish, table
 from benchmark.processes import cpu_seconds
-from benchmark.rounds import ROUNDS
+from benchmark.rounds import arguments, described
 from benchmark.world import World
 from parts.redis_server import RedisServer
 
@@ -44,7 +44,7 @@ def measured(filters: Sequence[Running], load: Load, redis: RedisServer) -> tupl
     )
 
 
-def rows(world: World, settings: argparse.Namespace) -> Mapping[str, list[tuple[float, ...]]]:
+def rows(world: World, settings: Namespace) -> Mapping[str, list[tuple[float, ...]]]:
     """Every round of every case."""
     found: dict[str, list[tuple[float, ...]]] = {}
     with RedisServer() as redis, ExitStack() as stack:
@@ -63,20 +63,17 @@ def rows(world: World, settings: argparse.Namespace) -> Mapping[str, list[tuple[
 
 def main() -> None:
     """Measure, print, and write the page."""
-    parser = argparse.ArgumentParser(prog="make bench BENCH=hosts", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3, help="for each row and round")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    options = arguments("hosts", __doc__)
     with World() as world:
-        found = rows(world, parser.parse_args())
+        found = rows(world, options)
     figures = {name: [median(column) for column in zip(*rounds, strict=True)] for name, rounds in found.items()}
     cost = figures["two hosts, one Redis"][-1]
+    head = ("hosts of one worker, two checks for each message", *HEAD)
     publish(
         "hosts",
-        table(
-            ("hosts of one worker, two checks for each message", *HEAD),
-            [(name, *shown(row)) for name, row in figures.items()],
-        ),
+        table(head, [(name, *shown(row)) for name, row in figures.items()]),
         f"A Redis uses one core: with {cost:.1f} µs of it for a check, it is the limit at {1e6 / cost:,.0f} checks/s.",
+        described(options),
     )
 
 

@@ -96,7 +96,7 @@ def test_refused(load, line, column, message, expected):
     assert where.text == line
 
 
-@pytest.mark.parametrize("line", ["tls_certificate = /x", "smtp_accept_max = 5", "no_queue_only", "hosts_proxy = *"])
+@pytest.mark.parametrize("line", ["tls_certificate = /x", "smtp_accept_max = 5", "no_queue_only", "hosts_xclient = *"])
 def test_options_of_an_mta_are_named_and_ignored(load, line):
     [warning] = load(line + "\n").warnings
 

@@ -120,6 +120,7 @@ def test_policyd_is_not_running(gone, reason, doctor, listening):
 
 SENDMAIL_CF = """\
 O Timeout.initial=5m
+O DontBlameSendmail={trusting}
 O InputMailFilters={filters}
 Xpolicyd, S={place}, {equates}
 Xother, S=inet:9@127.0.0.1, F=T
@@ -141,13 +142,37 @@ Xother, S=inet:9@127.0.0.1, F=T
 )
 def test_sendmail(filters, equates, finding, status, listening, tmp_path):
     (tmp_path / "sendmail.cf").write_text(
-        SENDMAIL_CF.format(filters=filters, place=f"unix:{listening}", equates=equates)
+        SENDMAIL_CF.format(filters=filters, place=f"unix:{listening}", equates=equates, trusting="TrustStickyBit")
     )
     (tmp_path / "policy.conf").write_text(f"milter_socket = unix:{listening}\ndns_servers = 127.0.0.1\n")
     arguments = ["-c", str(tmp_path / "policy.conf"), "--sendmail", "--mta-config", str(tmp_path / "sendmail.cf")]
     done = CliRunner().invoke(command, arguments)
     assert finding.format(sock=listening) in done.output
     assert done.exit_code == status
+
+
+@pytest.mark.parametrize(
+    "mode, trusting, exposed",
+    [
+        (0o755, "TrustStickyBit", False),
+        (0o755, "safe", True),  # /tmp
+        (0o775, "AssumeSafeChown,TrustStickyBit", True),
+        (0o775, "truststickybit, groupwritabledirpathsafe", False),
+        (0o777, "TrustStickyBit,GroupWritableDirPathSafe", True),
+    ],
+)
+def test_sendmail_is_particular_about_directories(mode, trusting, exposed, tmp_path):
+    with tempfile.TemporaryDirectory(prefix="policyd-doctor-") as directory:
+        Path(directory).chmod(mode)
+        place = f"unix:{directory}/policyd.sock"
+        equates = "F=T, T=S:4m;R:4m;E:10m"
+        (tmp_path / "sendmail.cf").write_text(
+            SENDMAIL_CF.format(filters="policyd", place=place, equates=equates, trusting=trusting)
+        )
+        (tmp_path / "policy.conf").write_text(f"milter_socket = {place}\n")
+        arguments = ["-c", str(tmp_path / "policy.conf"), "--sendmail", "--mta-config", str(tmp_path / "sendmail.cf")]
+        done = CliRunner().invoke(command, arguments)
+    assert ("PROBLEM: the daemon: Sendmail does not start: others may write to /tmp" in done.output) == exposed
 
 
 @pytest.mark.parametrize("kind", ["--postfix", "--sendmail"])

@@ -203,6 +203,9 @@ def test_addresses_of_the_world(shared):
     with shared.introduced(HEADERS["v2, from a TLS client"][0]) as smtp:
         assert refusal(smtp, "a@strict.example.test") == ""
     assert shared.sink.next().message["X-Client"].split() == ["[2001:db8::1]", "yes"]
+    page = shared.policyd.page("/metrics")
+    for source in ("proxy_v1", "proxy_v2"):
+        assert f'policyd_client_address_sources_total{{source="{source}"}} 0.0' not in page
 
 
 def test_the_limit_of_connections_is_the_clients_by_a_file_of_networks(shared):

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import signal
+import smtplib
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from queue import Empty
 
 import pytest
+from click.testing import CliRunner
 from parts.daemon import Policyd
+from parts.nsd import Nsd
 from parts.ports import free_port, wait_until
-from parts.sendmail import OWNER, Sendmail, isolation_refused
+from parts.sendmail import ATTACHED, OWNER, Sendmail, isolation_refused
+from parts.signing import ed25519, signed
 from parts.sink import Sink
 from parts.smtp import PHASES, content, is_disconnected, refusal, say, send
+
+from policyd.cli.doctor import command as doctor
 
 NAMED = {f"127.0.1.{number}": f"{verdict}.connect" for number, verdict in enumerate(("deny", "defer", "drop"), 1)}
 HOSTS = {name: address for address, name in NAMED.items()}
@@ -61,11 +70,12 @@ def policyd(sendmail) -> Iterator[Callable[..., Policyd]]:
         yield start
 
 
-@pytest.fixture(scope="module")
-def phases():
-    """A Sendmail, and policyd with an ACL for every phase."""
-    with Sink() as sink, Sendmail(sink.port, hosts=NAMED) as sendmail, Policyd(PHASES, sendmail.socket):
-        yield sendmail
+@pytest.fixture(scope="module", params=["", "FEATURE(`delay_checks')dnl\n"], ids=["", "delay_checks"])
+def phases(request):
+    """A Sendmail, and policyd with an ACL for every phase. The feature does not delay what a milter refuses."""
+    lines = ATTACHED + request.param
+    with Sink() as sink, Sendmail(sink.port, lines, NAMED) as running, Policyd(PHASES, running.socket):
+        yield running
 
 
 @pytest.mark.parametrize(
@@ -147,6 +157,27 @@ def test_headers_are_added_at_their_places_and_removed(sendmail, policyd, sink):
     assert delivered.message.get_all("X-End") == ["one\r\n two", "three"]
 
 
+OWN_FIELD = """\
+begin acl
+acl_check_data:
+  accept add_header = :at_start:X-Top: 1
+         add_header = :at_start_rfc:X-Rfc: 2
+         add_header = X-End: 3
+"""
+
+
+def test_fields_that_sendmail_adds_by_its_configuration_move_others_up():
+    with ExitStack() as running:
+        sink = running.enter_context(Sink())
+        server = running.enter_context(Sendmail(sink.port, f"{ATTACHED}LOCAL_CONFIG\nHX-Site: here\n"))
+        running.enter_context(Policyd(OWN_FIELD, server.socket))
+        smtp = running.enter_context(server.client())
+        send(smtp, "reader@example.org", message=f"Received: from elsewhere\r\n{content()}")
+        delivered = sink.next().message.keys()
+    top = ["X-Site", "X-Top", "Received", "Date", "Message-Id", "X-Rfc"]  # the last would be below the next
+    assert delivered == [*top, "Received", "From", "Subject", "X-End"]
+
+
 def test_a_quarantined_message_is_held_in_the_queue(sendmail, policyd, sink):
     policyd("begin acl\nacl_check_data:\n  accept control = freeze\n")
     with sendmail.client() as smtp:
@@ -198,6 +229,7 @@ def test_a_worker_killed_in_a_session_costs_that_connection_only(sendmail, polic
 def test_without_policyd_mail_waits_at_its_sender(sendmail, policyd, sink):
     with sendmail.client() as smtp:
         assert refusal(smtp, "example.org") == LATER
+        assert f"local socket name {sendmail.socket.removeprefix('unix:')} unsafe" in sendmail.log()
         policyd("begin acl\nacl_check_rcpt:\n  accept\n")
         assert refusal(smtp, "example.org") == LATER
     with sendmail.client() as smtp:
@@ -224,7 +256,6 @@ def test_who_the_client_is(sendmail, policyd, sink, client, seen):
     policyd(SEEN)
     with sendmail.client(client) as smtp:
         send(smtp, "reader@example.org")
-        port = smtp.sock.getsockname()[1]
     message = sink.next().message
     assert message["X-Client"] == seen
     assert message["X-Server"] == f"[127.0.0.1]:{sendmail.port} esmtp"
@@ -249,7 +280,7 @@ def test_what_sendmail_tells_of_tls_and_authentication_over_tcp():
         key, certificate = server.directory / "key", server.directory / "certificate"
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-             "-keyout", key, "-out", certificate, "-days", "2", "-subj", r"/O=A \+ B/CN=localhost"],
+             "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/O=A B (C)/CN=localhost"],
             check=True, capture_output=True,
         )  # fmt: skip
         shutil.chown(key, OWNER)
@@ -262,6 +293,209 @@ def test_what_sendmail_tells_of_tls_and_authentication_over_tcp():
             assert smtp.docmd("AUTH EXTERNAL =")[0] == 235
             send(smtp, "reader@example.org")
         message = sink.next().message
-    assert message["X-Tls"] == "TLSv1.3 256 1 /O=A + B/CN=localhost"
-    assert message["X-Auth"] == "EXTERNAL /O=A + B/CN=localhost"
+    assert message["X-Tls"] == "TLSv1.3 256 1 /O=A B (C)/CN=localhost"
+    assert message["X-Auth"] == "EXTERNAL /O=A+20B+20+28C+29/CN=localhost"  # Sendmail calls the client so
     assert message["X-Server"] == f"[127.0.0.1]:{server.port} esmtpsa"
+
+
+REPLIES = """\
+begin acl
+acl_check_rcpt:
+  deny   local_parts = lines
+         message = 554 5.7.9 100% of this\\n%s is\\na reply
+  deny   local_parts = usual
+         message = not here
+  deny   local_parts = long
+         message = 554 ${sg{1234567890}{.}{ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRST}}
+  defer  local_parts = later
+         message = 450 4.2.1 later
+  accept
+"""
+
+
+@pytest.mark.parametrize(
+    "recipient, reply",
+    [
+        ("lines", (554, "5.7.9 100% of this\n5.7.9 %s is\n5.7.9 a reply")),
+        ("usual", (550, "5.7.1 <usual@example.org>... not here")),  # Sendmail does so for 450, 550 and 553
+        ("later", (450, "4.2.1 <later@example.org>... later")),
+        ("long", (554, f"5.7.1 {'ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRST' * 10}")),
+    ],
+)
+def test_what_becomes_of_a_reply(replies, recipient, reply):
+    with replies.client() as smtp:
+        say(smtp, "EHLO there")
+        say(smtp, "MAIL FROM:<from@example.org>")
+        assert say(smtp, f"RCPT TO:<{recipient}@example.org>") == reply
+
+
+@pytest.fixture(scope="module")
+def replies():
+    """A Sendmail, and policyd with replies of every kind."""
+    with Sendmail(sink=9) as sendmail, Policyd(REPLIES, sendmail.socket):
+        yield sendmail
+
+
+CONTENT = """\
+begin acl
+acl_check_data:
+  accept logwrite = SEEN $sender_address_local_part $recipients_count $message_body_size ${sha1:$rh_x-long:} \
+         ${sha1:$rh_x-octets:} ${sha1:$rh_x-folded:}
+acl_check_quit:
+  accept logwrite = QUIT $sender_helo_name
+"""
+
+ODD = b"X-Long: %b\r\nX-Octets: \xff\xe9\r\n \tz\r\nX-Folded:\ta\r\n  b\r\n\r\n\x01\xff\xe4\r\n%b\r\n..\r\n.\r\n" % (
+    b"x" * 5000,
+    b"y" * 900,
+)
+
+
+def test_messages_of_every_kind_on_one_connection(sendmail, policyd, sink):
+    daemon = policyd(CONTENT)
+    with sendmail.client() as smtp:
+        for command in ("EHLO there", "MAIL FROM:<gone@example.org>", "RCPT TO:<a@example.org>", "RSET"):
+            assert say(smtp, command)[0] == 250
+        for sender, message in {"odd": ODD, "big": b"\r\n%b.\r\n" % (b"a line of the body\r\n" * 300_000)}.items():
+            for command in (f"MAIL FROM:<{sender}@example.org> BODY=8BITMIME", "RCPT TO:<b@example.org>", "DATA"):
+                assert say(smtp, command)[0] in (250, 354)
+            smtp.sock.sendall(message)
+            assert smtp.getreply()[0] == 250
+        smtp.quit()
+    assert [sink.next().sender for _ in range(2)] == ["odd@example.org", "big@example.org"]
+    wait_until(lambda: "QUIT" in daemon.log(), "the end")
+    fields = (b" %b\n" % (b"x" * 5000), b" \xff\xe9\n \tz\n", b"\ta\n  b\n")
+    assert [
+        " ".join(line.partition(" SEEN ")[2].split()) for line in daemon.log().splitlines() if " SEEN " in line
+    ] == [
+        " ".join(["odd 1 907", *map(sha1, fields)]),
+        " ".join(["big 1 5700000", *[sha1(b"")] * 3]),
+    ]
+
+
+def sha1(octets: bytes) -> str:
+    """As the operator has it."""
+    return hashlib.sha1(octets).hexdigest().upper()
+
+
+IPV6 = "DAEMON_OPTIONS(`Name=MTA6, Family=inet6, Addr=::, Port={port6}')dnl\n"
+
+
+def test_a_client_that_comes_over_ipv6():
+    port = free_port()
+    with Sink() as sink, Sendmail(sink.port, ATTACHED + IPV6.replace("{port6}", str(port))) as sendmail:
+        with Policyd(SEEN, sendmail.socket), smtplib.SMTP("::1", port, timeout=20) as smtp:
+            send(smtp, "reader@example.org")
+        message = sink.next().message
+    assert message["X-Client"] == "[::1] client.example.org"
+    assert message["X-Server"] == "[]: esmtp"  # Sendmail listens everywhere, and says nothing more
+
+
+RATE = """\
+LIMIT = 5
+
+begin acl
+acl_check_connect:
+  defer message = Too many connections from this IP right now
+        ratelimit = LIMIT / 5s / per_conn / strict
+  accept
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "4"])
+def test_the_sixth_quick_connection_is_deferred(sendmail, policyd, workers):
+    policyd(RATE, workers=workers)
+    replies = []
+    for address in ["127.0.2.6"] * 6 + ["127.0.2.7"]:
+        with sendmail.client(address) as smtp:
+            say(smtp, "EHLO there")
+            replies.append(say(smtp, "MAIL FROM:<from@example.org>"))
+    too_many = (451, "4.7.1 Too many connections from this IP right now")
+    accepted = (250, "2.1.0 <from@example.org>... Sender ok")
+    assert replies == [*[accepted] * 5, too_many, accepted]
+
+
+KEY = ed25519()
+ZONE = f"""\
+$ORIGIN test.
+$TTL 60
+@ SOA ns hostmaster 1 3600 600 86400 60
+@ NS ns
+ns A 127.0.0.1
+reject               TXT "v=spf1 ip4:127.0.3.1 -all"
+_dmarc.reject        TXT "v=DMARC1; p=reject"
+s._domainkey.reject  TXT "v=DKIM1; k=ed25519; p={KEY.public}"
+"""
+SIGNED = """\
+begin acl
+acl_check_data:
+  warn   dmarc_status = *
+         authresults = $primary_hostname
+  deny   dmarc_status = reject
+         message = 550 5.7.1 DMARC: not from $dmarc_used_domain
+  accept
+"""
+MESSAGE = (
+    b"From: Some One <a@reject.test>\r\nSubject:  hi \r\nTo: b@example.org,\r\n\tc@example.org\r\n\r\nA body.\r\n\r\n"
+)
+SIGNED_MESSAGE = signed(MESSAGE, KEY, d="reject.test", a="ed25519-sha256", c="simple/simple")
+
+
+@pytest.mark.parametrize(
+    "client, message, reply, results",
+    [
+        ("127.0.3.1", MESSAGE, 250, "spf=pass dkim=none dmarc=pass"),
+        ("127.0.3.2", MESSAGE, 550, ""),
+        ("127.0.3.2", SIGNED_MESSAGE, 250, "spf=fail dkim=pass dmarc=pass"),
+        ("127.0.3.2", SIGNED_MESSAGE + b"more\r\n", 550, ""),
+    ],
+)
+def test_who_sent_it(authenticating, client, message, reply, results):
+    sendmail, sink = authenticating
+    with sendmail.client(client) as smtp:
+        smtp.ehlo("client.example.org")
+        for command in ("MAIL FROM:<a@reject.test>", "RCPT TO:<b@example.org>", "DATA"):
+            assert say(smtp, command)[0] in (250, 354)
+        smtp.sock.sendall(message + b".\r\n")
+        assert smtp.getreply()[0] == reply
+    if results:
+        delivered = sink.next().message
+        assert delivered.keys()[0] == "Authentication-Results"
+        assert re.findall(r"(?<![.\w])(?:spf|dkim|dmarc)=\w+", delivered["Authentication-Results"]) == results.split()
+
+
+@pytest.fixture(scope="module")
+def authenticating():
+    """A Sendmail, and policyd that verifies senders, with DNS of its own; and where mail arrives."""
+    with Sink() as sink, Sendmail(sink.port) as sendmail, Nsd({"test.": ZONE}) as nsd:
+        resolver = {"dns_servers": "127.0.0.1", "dns_port": str(nsd.port)}
+        with Policyd(SIGNED, sendmail.socket, resolver):
+            yield sendmail, sink
+
+
+MANUAL = (Path(__file__).parents[2] / "docs/sendmail.md").read_text()
+
+
+@pytest.mark.parametrize("lines", re.findall(r"^```m4\n(.*?)^```$", MANUAL, re.MULTILINE | re.DOTALL))
+def test_the_lines_of_the_manual(lines):
+    port = free_port()
+    lines = lines.replace("unix:/run/policyd/policyd.sock", "{socket}").replace("inet:8891@", f"inet:{port}@")
+    with Sendmail(sink=9, lines=lines) as sendmail:
+        place = sendmail.socket if "{socket}" in lines else f"inet:{port}@127.0.0.1"
+        with (
+            Policyd("begin acl\nacl_check_mail:\n  deny message = policyd says so\n", place),
+            sendmail.client() as smtp,
+        ):
+            say(smtp, "EHLO there")
+            reply = say(smtp, "MAIL FROM:<from@example.org>")
+    assert reply == (550, "5.7.1 <from@example.org>... policyd says so")
+
+
+def test_what_the_doctor_says_of_it():
+    lines = ATTACHED.replace(", T=S:4m;R:4m;E:10m", "")
+    with Sendmail(sink=9, lines=lines) as sendmail, Policyd("", sendmail.socket) as daemon:
+        arguments = ["--sendmail", "-c", str(daemon.configuration), "--mta-config", str(sendmail.configuration)]
+        said = CliRunner().invoke(doctor, arguments).output
+    shown = re.search(r"^# policyd doctor .*\n((?:.*\n)*?)ok: DNS", MANUAL, re.MULTILINE)
+    assert shown
+    assert said.startswith(shown[1].replace("user root", f"user {OWNER}"))

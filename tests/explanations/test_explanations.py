@@ -14,10 +14,11 @@ from policyd.conversation import Conversation
 from policyd.explanations import Archive, Explanation, Witness
 from policyd.explanations.archive import archive
 from policyd.explanations.record import MAX_VALUE
-from policyd.explanations.story import MAX_ANSWERS, MAX_EVENTS, Noted, Story
+from policyd.explanations.story import MAX_EVENTS, Story
 from policyd.language.verdict import Outcome
 from policyd.policy import Phase
 from policyd.resolver import DnsTemporary
+from policyd.resolver.noted import MAX_ANSWERS, Noted
 from policyd.stores import MemoryStore
 from policyd.transaction import Client
 

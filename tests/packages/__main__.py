@@ -12,7 +12,7 @@ from packages.tree import Tree
 
 RELEASES = ("bookworm", "trixie")
 CHECKOUT = Path(__file__).parents[2]
-LOCAL = "HOSTNAME = mx.example.org\nBLOCKED_SENDERS = *@spam.example\n"
+LOCAL = "user = policyd\nHOSTNAME = mx.example.org\nBLOCKED_SENDERS = *@spam.example\n"
 
 DATABASES = """
 cd /
@@ -29,10 +29,11 @@ printf 'EHLO client.example\\nMAIL FROM:<offers@spam.example>\\nQUIT\\n' |
 """
 
 DAEMON = """
-setpriv --reuid policyd --regid policyd --clear-groups policyd serve -c /etc/policyd/conf.d &
+policyd serve -c /etc/policyd/conf.d &
 daemon=$!
 for _ in $(seq 100); do [ -S /run/policyd/policyd.sock ] && break; sleep 0.1; done
 python3 -c 'import urllib.request; urllib.request.urlopen("http://127.0.0.1:9810/readyz")'
+[ -z "$(ps -o user= --ppid $daemon | grep -v policyd)" ]
 kill $daemon
 wait $daemon && echo ended
 """

@@ -113,7 +113,7 @@ def exchange(
     macros: Mapping[str, str] | None = None,
     world: World | None = None,
     traced: bool = True,
-    **details: str | int,
+    **details: object,
 ) -> Exchange:
     """A session: each of *dialogue* is one or more lines from *client*. *details* are those of `Client`."""
     world = world or World()

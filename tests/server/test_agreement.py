@@ -79,6 +79,8 @@ MESSAGE = "(envrcpt) (header) (eoh)"
         (acl("connect", "  warn acl = a$acl_c_1"), EVERYTHING),
         (acl("connect", "  warn set acl_c_1 = ${expand:$acl_c_2}"), EVERYTHING),
         ("acl_smtp_connect = /etc/acl\n", EVERYTHING),
+        (f"hosts_proxy = 192.0.2.1\n{acl('rcpt', '  deny recipients = a@b')}", f"{QUIET} envrcpt"),
+        (f"hosts_trusted_relays = 192.0.2.1\n{acl('mail', '  deny senders = a@b')}", f"{QUIET} {MESSAGE}"),
         (f"gateway_listen = 127.0.0.1:2525\n{acl('rcpt', '  deny recipients = a@b')}", f"{QUIET} envrcpt"),
     ],
 )  # fmt: skip

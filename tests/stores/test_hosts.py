@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from milter_client import MilterClient
 from parts.daemon import Policyd
+from parts.nsd import Nsd
 from parts.ports import wait_until
 from parts.redis_server import RedisServer
 
@@ -30,13 +31,13 @@ PATIENCE = 3.0  # seconds for a phase; those of the test's own are above
 
 
 @contextmanager
-def hosts(count, url, limit=100, **options):
+def hosts(count, url, limit=100, policy=POLICY, **options):
     """So many daemons."""
     shared = {"store": url, "store_timeout": "0.3s", "phase_timeout": f"{PATIENCE:g}s"} | options
     with ExitStack() as stack:
         sockets = stack.enter_context(TemporaryDirectory(prefix="policyd-hosts-"))
         yield [
-            stack.enter_context(Policyd(POLICY.format(limit=limit), f"unix:{sockets}/{number}", shared))
+            stack.enter_context(Policyd(policy.replace("{limit}", str(limit)), f"unix:{sockets}/{number}", shared))
             for number in range(count)
         ]
 
@@ -135,3 +136,21 @@ def test_alone_a_host_has_its_part_of_the_limit():
     with hosts(1, "redis://127.0.0.1:1", limit=5, store_nodes="2") as (host,):
         assert [ask(host)[0] for _ in range(5)] == [PASSED, PASSED, OVER, OVER, OVER]
         assert metric(host, "store_breakers_open") >= 1
+
+
+DNS = """
+acl_smtp_mail = check
+begin acl
+check:
+  deny message = ${lookup dnsdb{txt=example.org}}
+"""
+ZONE = '$ORIGIN example.org.\n@ 300 SOA ns h 1 3600 600 86400 60\n@ NS ns\n@ 300 TXT "shared"\n'
+
+
+def test_what_one_host_has_asked_the_other_knows(server):
+    with Nsd({"example.org": ZONE}) as nsd:
+        dns = {"dns_servers": "127.0.0.1", "dns_port": str(nsd.port), "dns_shared_cache": "yes", "workers": "1"}
+        with hosts(2, f"redis://127.0.0.1:{server.port}", policy=DNS, store_timeout="2s", **dns) as two:
+            assert [ask(host)[0] for host in two] == ["550", "550"]
+            assert [metric(host, "dns_queries_total") for host in two] == [1, 0]
+    assert server.ask("KEYS", "*") == [b"policyd:{dns/TXT/example.org}"]

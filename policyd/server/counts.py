@@ -1,0 +1,131 @@
+"""Counting, in files that all processes of the daemon share with the exporter."""
+
+from __future__ import annotations
+
+import math
+import os
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from policyd.metrics import CATALOGUE, FAMILIES, PREFIX, Family, Kind, check
+
+MAX_SERIES = 500
+"""Label sets of one metric that come from the configuration, per process; of those beyond, the label is ``other``."""
+
+
+class PrometheusMetrics:
+    """Counts in files of *directory* that the exporter reads: of one *process*, a name that a successor takes over.
+
+    An unknown name or label is a mistake in the program: KeyError, ValueError.
+    """
+
+    def __init__(self, directory: str, process: str) -> None:
+        self._directory = directory
+        self._process = process
+        self._lock = Lock()
+        self._files: dict[Kind, Any] = {}
+        self._cells: dict[tuple[Any, ...], Cell] = {}
+        self._histograms: dict[tuple[Any, ...], Buckets] = {}
+        self._unforeseen: Counter[str] = Counter()  # series by the name of their metric
+
+    def open(self) -> None:
+        """Open the files. Only after fork: they belong to one process.
+
+        A predecessor's counts go on; its gauges are forgotten.
+        """
+        from prometheus_client.mmap_dict import MmapedDict
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(self._process, self._directory)  # type: ignore[no-untyped-call]
+        for kind, name in FILES.items():
+            path = os.path.join(self._directory, f"{name}_{self._process}.db")
+            self._files[kind] = MmapedDict(path)  # type: ignore[no-untyped-call]
+        for family in CATALOGUE:
+            for labels in () if family.supervised else family.known:
+                self._series(family.name, labels)
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter, or (any sign) to a gauge."""
+        key = (name, *labels.items())
+        if key not in self._cells:
+            self._series(name, labels)
+        cell = self._cells[key]
+        with self._lock:
+            cell.numbers[cell.place] += amount
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Put a value into a histogram."""
+        key = (name, *labels.items())
+        if key not in self._histograms:
+            self._series(name, labels)
+        found = self._histograms[key]
+        bucket = found.cells[bisect_left(found.bounds, value)]
+        with self._lock:
+            bucket.numbers[bucket.place] += 1
+            found.sum.numbers[found.sum.place] += value
+
+    def _series(self, name: str, labels: dict[str, str]) -> None:
+        """Find the cells of one label set, once: that costs more than counting."""
+        check(name, labels)
+        family, key, full = FAMILIES[name], (name, *labels.items()), PREFIX + name
+        if family.supervised:
+            raise KeyError(name)
+        with self._lock:
+            labels = self._bounded(family, labels)
+            if family.kind is Kind.COUNTER:
+                self._cells[key] = self._cell(family, full.removesuffix("_total"), full, labels)
+            elif family.kind is Kind.GAUGE:
+                self._cells[key] = self._cell(family, full, full, labels)
+            else:
+                limits = (*family.buckets, math.inf)
+                buckets = [self._cell(family, full, f"{full}_bucket", labels | {"le": bound(at)}) for at in limits]
+                self._histograms[key] = Buckets(limits, buckets, self._cell(family, full, f"{full}_sum", labels))
+
+    def _bounded(self, family: Family, labels: Mapping[str, str]) -> dict[str, str]:
+        """*labels*, or what stands for those beyond `MAX_SERIES`: a policy may be long, and changes."""
+        if all(family.labels.values()):
+            return dict(labels)
+        self._unforeseen[family.name] += 1
+        full = self._unforeseen[family.name] > MAX_SERIES
+        return {name: "other" if full and not family.labels[name] else value for name, value in labels.items()}
+
+    def _cell(self, family: Family, metric: str, sample: str, labels: dict[str, str]) -> Cell:
+        """Where one number is, in the library's format: a float in the octet order of the host, at a multiple of 8."""
+        from prometheus_client.mmap_dict import mmap_key
+
+        key = mmap_key(metric, sample, list(labels), list(labels.values()), family.help)
+        file = self._files[family.kind]
+        file.read_value(key)  # makes it
+        return Cell(memoryview(file._m).cast("d"), file._positions[key] // 8)
+
+
+FILES = {Kind.COUNTER: "counter", Kind.GAUGE: "gauge_livesum", Kind.HISTOGRAM: "histogram"}
+"""How the library calls the files: what its collector makes of several of them depends on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number in a file that is mapped into memory. Whoever changes it does so alone."""
+
+    numbers: memoryview[float]
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """A histogram: how many values each of *cells* has, up to its bound, and their sum."""
+
+    bounds: tuple[float, ...]
+    cells: list[Cell]
+    sum: Cell
+
+
+def bound(limit: float) -> str:
+    """A bucket's bound as the library writes it."""
+    from prometheus_client.utils import floatToGoString
+
+    return floatToGoString(limit)  # type: ignore[no-any-return, no-untyped-call]
