@@ -62,8 +62,10 @@ types: setup ## mypy --strict
 check: lint types test ## all three
 
 docs: setup ## the pages that are made from the program
-	@mkdir -p docs/reference
+	@mkdir -p docs/reference docs/monitoring
 	$(BIN)/policyd words --markdown >docs/reference/words.md
+	$(BIN)/policyd metrics --markdown >docs/reference/metrics.md
+	$(BIN)/policyd metrics --dashboard >docs/monitoring/dashboard.json
 
 deb: ## a Debian package for the release that this runs on, in dist/
 	@.ci/deb

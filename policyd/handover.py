@@ -84,17 +84,18 @@ def _watch(tx: Transaction, address: Address) -> None:
 
 
 def reveal(tx: Transaction) -> None:
-    """The end of the header: who handed the message over is the client from now on, or it is known why nobody can say."""
+    """The end of the header: from now on the client is who handed the message over, or nobody can say who that is."""
     connection, handover = tx.connection, tx.connection.handover
     if handover is None:
-        return None
+        return
     fields = [field.value for field in tx.message.find("received")]
     try:
         hop = origin(fields, lambda address: _is(tx, tx.settings.hosts_trusted_relays, address))
     except (Unreadable, Defer, ExpansionError) as error:
         handover.trouble = f"trusted relay [{handover.relay.address}] does not tell who its client was: {error}"
         tx.note(handover.trouble)
-        return _count(tx, "unknown")
+        _count(tx, "unknown")
+        return
     tx.facts.clear()  # what was found out about the relay
     handover.keep(connection)
     if hop is not None:

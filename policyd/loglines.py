@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from policyd.language.verdict import Outcome, Verdict
 from policyd.policy import Phase
-from policyd.transaction import Transaction, host_text, remarks
+from policyd.transaction import Transaction, host_text, proxy_text, remarks
 
 MAX_ARGUMENT = 100  # octets of a command that a line shows
 
@@ -24,13 +24,14 @@ def rejection(tx: Transaction, verdict: Verdict) -> str:
     """The line for a command that was refused, for good or for now."""
     temporarily = "temporarily " if verdict.outcome in (Outcome.DEFER, Outcome.ERROR) else ""
     log = f": {verdict.log.partition(chr(10))[0]}" if verdict.log else ""
-    return f"{host_text(tx)}{_sender(tx)}{remarks(tx)} {temporarily}rejected {_command(tx)}{log}"
+    return f"{host_text(tx)}{_sender(tx)}{proxy_text(tx)}{remarks(tx)} {temporarily}rejected {_command(tx)}{log}"
 
 
 def discard(tx: Transaction, verdict: Verdict) -> str:
     """The line for a recipient or a message that was accepted and thrown away."""
     log = f": {verdict.log}" if verdict.log else ""
-    return f"{host_text(tx)}{_sender(tx)}{remarks(tx)} {_command(tx)}: discarded by {tx.phase.title} ACL{log}"
+    who = f"{host_text(tx)}{_sender(tx)}{proxy_text(tx)}{remarks(tx)}"
+    return f"{who} {_command(tx)}: discarded by {tx.phase.title} ACL{log}"
 
 
 def _command(tx: Transaction) -> str:

@@ -42,6 +42,7 @@ class Kind(Enum):
     DOMAINS = "list of domains"  # a Matcher
     HOSTS = "list of hosts"  # a Matcher
     TELLING = "none, xclient or proxy"
+    LOG_SELECTOR = "+NAME and -NAME, by Exim's names"
     STORE = "URL of a Redis"
     STORE_ERROR = "local, defer or accept"
     ACL = "ACL"  # its name, an ACL itself, or a string that expands to one of them; kept as a Source
@@ -165,6 +166,12 @@ class Settings:
     )
     store_tls_certificate: str = option(
         Kind.PATH, "", "a file with our own certificate and key, for a Redis that wants one"
+    )
+
+    log_selector: frozenset[str] = option(
+        Kind.LOG_SELECTOR,
+        frozenset(),
+        "what log lines have besides; proxy: PRX= and the balancer; others change nothing",
     )
 
     # -- balancers in front

@@ -296,6 +296,14 @@ def host_text(tx: Transaction) -> str:
     return f"H={full_host(tx)}"
 
 
+def proxy_text(tx: Transaction) -> str:
+    """`` PRX=`` and the balancer's address, where ``log_selector`` wants it and there is a balancer."""
+    proxy = tx.connection.client.proxy
+    if proxy is None or not proxy.local_address or "proxy" not in tx.settings.log_selector:
+        return ""
+    return f" PRX={proxy.local_address}"
+
+
 def remarks(tx: Transaction) -> str:
     """What the conditions of this statement have to say, each with a blank in front."""
     return "".join(f" {remark}" for remark in tx.frame.remarks)

@@ -226,6 +226,28 @@ def test_how_long_variables_last():
     ]
 
 
+@pytest.mark.parametrize(
+    "body, counted",
+    [
+        ("deny", [("rule_hits_total", "mail", "policy:4")]),
+        ("deny senders = nobody@x\n  accept", [("rule_hits_total", "mail", "policy:5")]),
+        ("deny senders = nobody@x", [("rule_hits_total", "mail", "policy:3")]),  # the ACL itself: its end
+        ("defer", [("rule_hits_total", "mail", "policy:4")]),
+        (
+            "deny condition = ${eval:1/0}",
+            [("rule_hits_total", "mail", "policy:4"), ("rule_errors_total", "mail", "error")],
+        ),
+        (
+            "deny condition = ${lookup dnsdb{defer_strict,a=down.test}}",
+            [("rule_hits_total", "mail", "policy:4"), ("rule_errors_total", "mail", "defer")],
+        ),
+    ],
+)
+def test_counts_of_rules(body, counted):
+    session = exchange(acls(mail=body), "EHLO h", "MAIL FROM:<a@x>", world=World(failing=["down.test"]))
+    assert [event for event in session.world.counts.events if event[0].startswith("rule_")] == counted
+
+
 def test_counts():
     policy = acls(
         rcpt="deny local_parts = no\n  defer local_parts = later\n  discard local_parts = gone\n"

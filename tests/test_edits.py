@@ -29,6 +29,21 @@ def test_where_a_field_goes(position, index):
     assert header_edits(made) == [AddHeader("X", " x", index)]
 
 
+@pytest.mark.parametrize(
+    "positions, indices",
+    [
+        (["at_start", "at_start"], [0, 1]),
+        (["after_received"], [9]),
+        (["at_start", "at_start_rfc", "at_end"], [0, 10, None]),
+    ],
+)
+def test_more_than_one_field_of_the_mtas_own(positions, indices):
+    made = message("Received", "To")
+    for position in positions:
+        made.add("X", " x", position)
+    assert [edit.index for edit in header_edits(made, own_fields=8)] == indices
+
+
 def test_removals_come_first_and_from_the_highest_number_down():
     made = message("A", "B", "A", "a")
     made.discard([*made.find("a"), *made.find("b")])

@@ -18,7 +18,7 @@ def by(address, helo="h"):
 
 
 def relayed(policy, *fields, relay="10.0.0.1", sender="a@sender.test", world=None):
-    message = ("MAIL FROM:<%s>" % sender, "RCPT TO:<b@here.test>", "DATA", *fields, "From: a@sender.test", "", "x", ".")
+    message = (f"MAIL FROM:<{sender}>", "RCPT TO:<b@here.test>", "DATA", *fields, "From: a@sender.test", "", "x", ".")
     return exchange(RELAYS + policy, "EHLO relay", *message, "QUIT", client=relay, world=world or World(ZONE))
 
 
@@ -175,11 +175,18 @@ def test_a_balancer_of_whose_client_nobody_was_told():
     assert session.log == [
         "H=[10.0.0.1] Warning: Failed required proxy protocol negotiation from  [10.0.0.1]",
         "yes||0||0||0",
-        "H=(h) [10.0.0.1] rejected MAIL a@b: required Proxy negotiation failed: the MTA was told no client",
+        "H=(h) [10.0.0.1] rejected MAIL <a@b>: required Proxy negotiation failed: the MTA was told no client",
     ]
-    assert session.replies[-2:] == [REFUSED, "221 mx.test closing connection"]
+    assert session.replies[-2:] == [REFUSED, "221 mx.example.org closing connection"]
     counts = [event for event in session.world.counts.events if event[0] == "balancer_connections_total"]
     assert counts == [("balancer_connections_total", "connect"), ("balancer_connections_total", "mail")]
+
+
+@pytest.mark.parametrize("selector, shown", [("+proxy", " PRX=0.0.0.0"), ("+all", " PRX=0.0.0.0"), ("+pid", "")])
+def test_the_log_selector(selector, shown):
+    policy = f"log_selector = {selector}\nhosts_proxy = 10.0.0.1\nbegin acl\nacl_check_mail:\n  deny\n"
+    session = balanced("192.0.2.9", "EHLO h", "MAIL FROM:<a@b>", policy=policy)
+    assert session.log == [f"H=(h) [192.0.2.9]{shown} rejected MAIL <a@b>"]
 
 
 QUIET = "hosts_proxy = 10.0.0.1\nbegin acl\nacl_check_mail:\n  accept\n"

@@ -181,6 +181,24 @@ def test_a_successor_goes_on_counting(tmp_path):
     )
 
 
+def test_series_of_long_policies_are_bounded(tmp_path):
+    """Beyond 500 rules there is one series for the rest of a phase."""
+    program = """
+        for number in range(600):
+            metrics.count("rule_hits_total", phase="rcpt", rule=f"10.conf:{number}")
+            metrics.count("rule_hits_total", phase="rcpt", rule=f"10.conf:{number}")
+        metrics.observe("check_duration_seconds", 0.5, check="spf")
+        print(len(lines("rule_hits_total")), lines('rule_hits_total{phase="rcpt",rule="10.conf:499"}'))
+        print(lines('rule_hits_total{phase="rcpt",rule="10.conf:500"}'), *lines('rule_hits_total{phase="rcpt",rule="other'))
+        print(*lines('check_duration_seconds_count{check="spf"}'))
+    """
+    assert run(tmp_path, program).splitlines() == [
+        """501 ['policyd_rule_hits_total{phase="rcpt",rule="10.conf:499"} 2.0']""",
+        """[] policyd_rule_hits_total{phase="rcpt",rule="other"} 200.0""",
+        'policyd_check_duration_seconds_count{check="spf"} 1.0',
+    ]
+
+
 def test_mistakes_are_told(tmp_path):
     program = """
         for name, labels in [("no_such", {}), ("messages_total", {"action": "eaten"}), ("config_files", {})]:

@@ -16,6 +16,7 @@ COMMANDS = {
     "gateway": "Run the gateway for balancers.",
     "ratelimit": "Show who fills which rate limit, reset it, and suggest limits.",
     "judge": "Judge a message in a file, and say why.",
+    "metrics": "Print what is counted, and a dashboard for it.",
     "replay": "Judge recorded sessions by another policy.",
     "serve": "Run the daemon.",
     "session": "Judge an SMTP dialogue from standard input.",

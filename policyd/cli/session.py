@@ -18,8 +18,8 @@ from policyd.cli.options import complain, pairs
 from policyd.cli.world import services, show
 from policyd.conversation import Conversation
 from policyd.errors import PolicyError
-from policyd.policy import Policy
 from policyd.language.verdict import shown
+from policyd.policy import Policy
 from policyd.transaction import Client
 
 GATEWAY = "[::]:25"  # anywhere: nobody listens

@@ -45,7 +45,7 @@ NAMES = {
         hosts_require_alpn hosts_require_helo hosts_treat_as_local hosts_xclient ibase_servers ignore_fromline_hosts
         ldap_ca_cert_dir ldap_ca_cert_file ldap_cert_file ldap_cert_key ldap_cipher_suite
         ldap_default_servers ldap_require_cert limits_advertise_hosts local_from_prefix local_from_suffix
-        local_interfaces local_scan_path localhost_number log_file_path log_selector message_id_header_domain
+        local_interfaces local_scan_path localhost_number log_file_path message_id_header_domain
         message_id_header_text message_size_limit never_users notifier_socket openssl_options
         oracle_servers percent_hack_domains perl_startup pid_file_path pipelining_advertise_hosts
         pipelining_connect_advertise_hosts process_log_path qualify_recipient queue_domains
@@ -74,3 +74,17 @@ WITHOUT_EFFECT = {name: kind for kind, names in NAMES.items() for name in names.
 
 FORMER_NAMES = {"proxy_required_hosts": "hosts_proxy", "tpda_event_action": "event_action"}
 """What options were called before."""
+
+SELECTOR_NAMES = """
+    8bitmime acl_warn_skipped address_rewrite all_parents arguments connection_id connection_reject
+    delay_delivery deliver_time delivery_size dkim dkim_verbose dmarc dmarc_verbose dnslist_defer dnssec etrn
+    host_lookup_failed ident_timeout incoming_interface incoming_port lost_incoming_connection millisec msg_id
+    msg_id_created outgoing_interface outgoing_port pid pipelining protocol_detail proxy queue_run queue_time
+    queue_time_exclusive queue_time_overall receive_time received_recipients received_sender rejected_header
+    retry_defer return_path_on_delivery sender_on_delivery sender_verify_fail size_reject skip_delivery
+    smtp_confirmation smtp_connection smtp_incomplete_transaction smtp_mailauth smtp_no_mail smtp_protocol_error
+    smtp_syntax_error spf spf_verbose subject tls_certificate_verified tls_cipher tls_on_connect tls_peerdn
+    tls_resumption tls_sni unknown_in_list
+"""
+SELECTORS = frozenset(SELECTOR_NAMES.split())
+"""What ``log_selector`` may name."""

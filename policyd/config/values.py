@@ -8,6 +8,7 @@ from importlib import import_module
 from ipaddress import ip_address
 from typing import Any
 
+from policyd.config.exim_options import SELECTORS
 from policyd.config.splice import joined, stand_in
 from policyd.durations import exact_seconds
 from policyd.errors import PolicyError, Severity
@@ -27,6 +28,8 @@ ENDPOINT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}|")
 KEY_SIZE = re.compile(r"(rsa|ed25519)=([0-9]{1,5})")
 KEY_SIZES = re.compile(rf"(?:[ \t]*{KEY_SIZE.pattern})+[ \t]*")
 LARGEST = 2**63 - 1
+SELECTOR = re.compile(r"[ \t\n]*([+-])([a-z0-9_]+)")
+SELECTOR_SHAPE = "such as +proxy"
 
 
 def dequoted(value: Source) -> Source:
@@ -194,6 +197,23 @@ def store(value: Source) -> str:
     return text
 
 
+def log_selector(value: Source) -> frozenset[str]:
+    """The names that are switched on in the end by ``+all -pid``."""
+    source = dequoted(value)
+    chosen: set[str] = set()
+    end = 0
+    for found in SELECTOR.finditer(source.text):
+        sign, name = found.groups()
+        if found.start() != end or name not in SELECTORS | {"all"}:
+            raise source.error(found.start(), f'unknown log_selector setting: "{found[0].strip()}"', SELECTOR_SHAPE)
+        names = SELECTORS if name == "all" else {name}
+        chosen = chosen | names if sign == "+" else chosen - names
+        end = found.end()
+    if source.text[end:].strip():
+        raise source.error(end, f'malformed log_selector setting: "{source.text[end:].strip()}"', SELECTOR_SHAPE)
+    return frozenset(chosen)
+
+
 PARSERS: dict[Kind, Callable[[Source], Any]] = {
     Kind.BOOLEAN: boolean,
     Kind.INTEGER: integer,
@@ -219,6 +239,7 @@ PARSERS: dict[Kind, Callable[[Source], Any]] = {
     Kind.DOMAINS: dequoted,
     Kind.HOSTS: dequoted,
     Kind.TELLING: _shaped(re.compile("none|xclient|proxy"), "a way to tell an MTA", Kind.TELLING.value),
+    Kind.LOG_SELECTOR: log_selector,
     Kind.STORE: store,
     Kind.STORE_ERROR: _shaped(re.compile("local|defer|accept"), "what to do without a store", Kind.STORE_ERROR.value),
     Kind.ACL: dequoted,

@@ -1,4 +1,4 @@
-"""Watching the DNS lists of the policy in force: one that is dead, or lists everybody, is found before mail shows it."""
+"""Watching the DNS lists of the policy in force: one that is dead, or lists everybody, is found out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class ListWatch:
         self._healthy: dict[str, bool] = {}  # as it is counted
 
     def start(self) -> None:
-        """Begin, in a thread that ends with the process."""
+        """Begin, in a thread that ends with the process. Until the first look, no list is known to be unhealthy."""
+        for zone in self._zones():
+            self._metrics.count("dnsbl_unhealthy", 0, list=zone)
         Thread(target=self._run, name="lists", daemon=True).start()
 
     def _run(self) -> None:
@@ -45,9 +47,12 @@ class ListWatch:
 
     def look(self) -> None:
         """Ask all of them, and say what has changed. A list that the policy no longer asks is nobody's trouble."""
-        zones = {need.removeprefix(NEED) for need in self._needs() if need.startswith(NEED)}
+        zones = self._zones()
         for zone in sorted(zones | self._healthy.keys()):
             self._note(zone, zone not in zones or is_healthy(self._resolver, zone))
+
+    def _zones(self) -> set[str]:
+        return {need.removeprefix(NEED) for need in self._needs() if need.startswith(NEED)}
 
     def _note(self, zone: str, healthy: bool) -> None:
         before = self._healthy.get(zone)

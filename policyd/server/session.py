@@ -18,7 +18,7 @@ from policyd.server import macros
 from policyd.server.agreement import Agreement
 from policyd.server.mta import POSTFIX, mta
 from policyd.server.wire import client, exact, header_value, outbound, reply_lines, text
-from policyd.transaction import Client, Log
+from policyd.transaction import Client, Log, proxy_text
 
 ANSWERS = {  # outcome: (what libmilter is told, default reply code, default enhanced code)
     Outcome.OK: (milter.CONTINUE, "", ""),  # never ACCEPT: that would end all later checks
@@ -156,6 +156,7 @@ class Session:
             answer = " ".join(filter(None, (str(reply.code or ""), reply.enhanced, *reply.lines[:1])))
             where = reply.where or "-"
             verdict = f'phase={PHASES[self.event]} verdict={reply.outcome.value} reply="{answer}" where={where}'
+            verdict += f" source={self._talk.connection.client.source}{proxy_text(self._talk.tx)}"
             if reply.explanation:
                 verdict += f" explanation={reply.explanation}"
             self._host.log.write("main", f"{self._subject()} {verdict}")

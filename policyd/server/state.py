@@ -67,7 +67,7 @@ def samples(state: State, connections: Mapping[str, float]) -> Iterator[Sample]:
     yield "workers", {"state": "busy"}, busy
     yield "workers", {"state": "idle"}, len(state.workers) - busy
     yield "worker_restarts_total", {"reason": "crash"}, state.restarts
-    for name, pid in state.processes.items():
+    for name, pid in sorted(state.processes.items()):
         if memory := _memory(pid):
             yield "process_memory_bytes", {"process": name}, memory
 

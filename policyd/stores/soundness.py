@@ -55,9 +55,10 @@ def _environment(directory: Path, size: int) -> lmdb.Environment:
         metasync=False,
     )
     environment.reader_check()  # forget readers that were killed
-    (directory / MARK).write_text(f"{_boot()} {(directory / DATA).stat().st_size}")
-    for name in (DATA, LOCK, MARK):
-        _give(directory / name, directory)
+    with suppress(OSError):  # a full disk: then it will be verified once more
+        (directory / MARK).write_text(f"{_boot()} {(directory / DATA).stat().st_size}")
+    for path in filter(Path.exists, (directory / name for name in (DATA, LOCK, MARK))):
+        _give(path, directory)
     return environment
 
 

@@ -237,6 +237,18 @@ def test_without_policyd_mail_waits_at_its_sender(sendmail, policyd, sink):
     assert sink.next().recipients == ("reader@example.org",)
 
 
+@pytest.mark.parametrize("equate, code", [("F=T, ", 451), ("F=R, ", 554), ("F=4, ", 421), ("", 250)])
+def test_what_the_letters_mean_without_policyd(equate, code):
+    with Sendmail(sink=9, lines=ATTACHED.replace("F=T, ", equate)) as other:
+        try:
+            with other.client() as smtp:
+                smtp.ehlo()
+                heard = smtp.docmd("MAIL FROM:<from@example.org>")[0]
+        except smtplib.SMTPConnectError as error:  # that is how it greets
+            heard = error.smtp_code
+    assert heard == code
+
+
 SEEN = """\
 begin acl
 acl_check_data:
@@ -499,3 +511,11 @@ def test_what_the_doctor_says_of_it():
     shown = re.search(r"^# policyd doctor .*\n((?:.*\n)*?)ok: DNS", MANUAL, re.MULTILINE)
     assert shown
     assert said.startswith(shown[1].replace("user root", f"user {OWNER}"))
+
+
+def test_sendmail_does_not_start_with_a_socket_where_others_may_write():
+    server = Sendmail(sink=9, lines=ATTACHED.replace("{socket}", "unix:{here}/open/milter.sock"))
+    (server.directory / "open").mkdir()
+    (server.directory / "open").chmod(0o775)
+    with pytest.raises(ChildProcessError, match=r"milter\.sock unsafe: Group writable directory"), server:
+        pass

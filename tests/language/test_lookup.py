@@ -15,10 +15,14 @@ HERE = Where("policy", 1)
 
 
 class Context:
-    """Nothing but a frame."""
+    """Nothing but a frame, and what has happened."""
 
     def __init__(self, *captures):
         self.frame = Frame(captures=captures)
+        self.events = []
+
+    def happened(self, name, data):
+        self.events.append((name, data))
 
 
 def vocabulary(run, style="single", options=(), requires=None):
@@ -198,10 +202,12 @@ def test_failures_of_an_expansion(error, want):
     assert f"{type(caught.value).__name__}: {caught.value}" == want
 
 
-def test_a_query_that_fails_is_quoted():
-    run = finder(typed("table", vocabulary(failing(Defer("down")), style="query")), lambda _: "select 1", None)
+def test_a_query_that_fails_is_quoted_and_an_event():
+    type_, context = typed("table", vocabulary(failing(Defer("down")), style="query")), Context()
+    run = finder(type_, lambda _: "select 1", None)
     with pytest.raises(Defer, match='lookup of "select 1" gave DEFER: down'):
-        run(Context())
+        run(context)
+    assert context.events == [("lookup:fail", "select 1:down")]
 
 
 def test_a_file_has_an_absolute_name():

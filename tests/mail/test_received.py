@@ -54,7 +54,7 @@ READABLE = {
     ),
     "IPv4 as IPv6": (" from h (m [IPv6:::ffff:192.0.2.9]) by r (Postfix) with ESMTP id 4; d", A, "h"),
     "submitted to Postfix": (" by r.test (Postfix, from userid 1000)\n\tid 4Xy; d", None, ""),
-    "submitted to Exim": (" from joe by r.test with local (Exim 4.96)\n\t(envelope-from <joe@r>)\n\tid 1q; d", None, ""),
+    "submitted to Exim": (" from joe by r.test with local (Exim 4.96)\n\t(envelope-from <j@r>)\n\tid 1q; d", None, ""),
     "submitted to Sendmail": (" (from joe@localhost)\n\tby r.test (8.17.1.9/8.17.1.9/Submit) id 3A; d", None, ""),
 }  # fmt: skip
 

@@ -89,10 +89,12 @@ class Postfix:
     *sink*: the port of 127.0.0.1 to deliver to. *milter* as in
     ``smtpd_milters``; by default it is whoever listens on `socket`, which lies
     where the unprivileged processes of Postfix can reach it. *main_cf*: further
-    parameters.
+    parameters. *master_cf*: further lines.
     """
 
-    def __init__(self, sink: int, milter: str | None = None, main_cf: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, sink: int, milter: str | None = None, main_cf: Mapping[str, str] | None = None, master_cf: str = ""
+    ) -> None:
         if os.geteuid():
             raise PermissionError("Postfix changes users, and so must be started by root: use sudo")
         self.port = free_port()
@@ -101,6 +103,7 @@ class Postfix:
         self.milter = self.socket if milter is None else milter
         self.sink = sink
         self.main_cf = dict(main_cf or {})
+        self.master_cf = master_cf
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
@@ -137,7 +140,7 @@ class Postfix:
             "milter": self.milter,
         }
         extra = "".join(f"{name} = {value}\n" for name, value in self.main_cf.items())
-        (self.directory / "master.cf").write_text(MASTER.format_map(values))
+        (self.directory / "master.cf").write_text(MASTER.format_map(values) + self.master_cf)
         (self.directory / "main.cf").write_text(MAIN.format_map(values) + extra)
         os.utime(self.directory / "main.cf", (0, 0))  # every process waits until it is some seconds old
 

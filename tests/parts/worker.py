@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from milter_client import MilterClient
 
 HERE = Path(__file__).parent
+TOLD = {"j": "mx.example", "daemon_addr": "192.0.2.25", "daemon_port": "25"}
 
 
 class Worker:
@@ -37,10 +38,12 @@ class Worker:
         self._process.wait()
 
     @contextmanager
-    def connect(self, script: dict[str, Any] | None = None, **options: Any) -> Iterator[MilterClient]:
-        """An MTA whose client has connected, with *script* for the conversation."""
+    def connect(
+        self, script: dict[str, Any] | None = None, told: Mapping[str, str] = TOLD, **options: Any
+    ) -> Iterator[MilterClient]:
+        """An MTA whose client has connected, with *script* for the conversation. *told*: the macros of that time."""
         with MilterClient(self.socket, **options) as mta:
-            mta.macros("C", j="mx.example", daemon_addr="192.0.2.25", daemon_port="25")
+            mta.macros("C", **told)
             assert mta.connect(name=json.dumps(script or {})) == "continue"
             yield mta
 

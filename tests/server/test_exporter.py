@@ -119,6 +119,48 @@ def test_a_killed_worker(start):
         assert "policyd_connections_total 1.0" in daemon.page("/metrics").splitlines()
 
 
+def test_workers_that_die_leave_no_growing_scrape(start):
+    """Five of them, four times each."""
+    daemon = start(metrics_port=free_port(), workers=5)
+    daemon.serving(6)
+    daemon.verdict()
+    before, files = names(daemon.page("/metrics")), len(list(daemon.directory.glob("policyd-metrics-*/*")))
+    watching = exporter(daemon)
+    for killed in range(5, 25, 5):
+        for pid in daemon.workers():
+            if pid != watching:
+                os.kill(pid, signal.SIGKILL)
+        counted = f'policyd_worker_restarts_total{{reason="crash"}} {killed}.0'
+        wait_until(lambda counted=counted: counted in daemon.page("/metrics"), "deaths to be counted")
+        wait_until(lambda: 'policyd_workers{state="idle"} 5.0' in daemon.page("/metrics"), "successors")
+    assert names(daemon.page("/metrics")) == before
+    assert len(list(daemon.directory.glob("policyd-metrics-*/*"))) == files == 15
+    assert "policyd_connections_total 1.0" in daemon.page("/metrics").splitlines()
+
+
+def names(page: str) -> list[str]:
+    """The series of a scrape."""
+    return [line.rpartition(" ")[0] for line in page.splitlines()]
+
+
+def test_memory_of_all_processes(start):
+    daemon = start(metrics_port=free_port())
+    daemon.serving(3)
+    wait_until(lambda: 'process_memory_bytes{process="worker-1"}' in daemon.page("/metrics"), "all to be known")
+    lines = [line for line in daemon.page("/metrics").splitlines() if line.startswith("policyd_process_memory_bytes")]
+    shown = {line.split('"')[1]: float(line.rpartition(" ")[2]) for line in lines}
+    assert set(shown) == {"supervisor", "exporter", "worker-0", "worker-1"}
+    assert all(5e6 < memory < 1e9 for memory in shown.values())
+
+
+def test_memory_of_a_process_that_is_gone(tmp_path):
+    exporter = Exporter(str(tmp_path), Quiet())
+    exporter.state = State(processes={"worker-0": 2**22 + 1, "supervisor": os.getpid()})
+    lines = exporter.page("/metrics").body.decode()
+    assert 'process="supervisor"' in lines
+    assert 'process="worker-0"' not in lines
+
+
 def test_a_killed_exporter_is_replaced(start):
     daemon = start(metrics_port=free_port())
     daemon.serving(3)

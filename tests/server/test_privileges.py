@@ -31,8 +31,9 @@ def is_readable():
     if os.geteuid() != 0:
         return False
     try:
-        command = [sys.executable, "-c", "import glob"]
-        return subprocess.run(command, user=USER.pw_uid, group=USER.pw_gid, extra_groups=[], check=False).returncode == 0
+        python = [sys.executable, "-c", "import glob"]
+        done = subprocess.run(python, user=USER.pw_uid, group=USER.pw_gid, extra_groups=[], check=False)
+        return done.returncode == 0
     except PermissionError:
         return False
 

@@ -94,6 +94,23 @@ def test_full_later(tmp_path):
     assert program(tmp_path, text) == [FULL] * 4 + ["b'1'", "None", "b'3'", "b'3'"]
 
 
+def test_opened_again_while_full(tmp_path):
+    """A worker that is replaced meanwhile."""
+    text = """
+        store.put(b"a", b"1", 60)
+        store.close()
+        fill()
+        attempt(store.open)
+        attempt(lambda: store.get(b"a"))
+        attempt(lambda: store.put(b"b", b"2", 60))
+        store.close()
+        ballast.unlink()
+        attempt(lambda: store.put(b"b", b"2", 60))
+        attempt(lambda: store.get(b"a"))
+    """
+    assert program(tmp_path, text) == ["None", "b'1'", FULL, "None", "b'1'"]
+
+
 def test_full_and_killed(tmp_path):
     """A process that dies on a full disk leaves a sound file."""
     text = """
