@@ -64,6 +64,7 @@ check: lint types test ## all three
 docs: setup ## the pages that are made from the program
 	@mkdir -p docs/reference docs/monitoring
 	$(BIN)/policyd words --markdown >docs/reference/words.md
+	$(BIN)/policyd words --options >docs/reference/options.md
 	$(BIN)/policyd metrics --markdown >docs/reference/metrics.md
 	$(BIN)/policyd metrics --dashboard >docs/monitoring/dashboard.json
 

@@ -1,4 +1,4 @@
-"""The log: lines on standard error, for systemd's journal or a terminal.
+"""The log: lines on standard error, for systemd's journal or a terminal, or in a file.
 
 Plain ``os.write``: one call per line, so that lines of several processes do
 not mix, and no buffer that a killed process would take with it.
@@ -6,13 +6,45 @@ not mix, and no buffer that a killed process would take with it.
 
 from __future__ import annotations
 
+import json
 import os
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Protocol
 
 LONGEST = 4000  # octets of a line; a pipe keeps writes of up to 4096 whole (PIPE_BUF)
 PRIORITIES = {"main": "<6>", "reject": "<5>", "panic": "<3>"}  # info, notice, err: sd-daemon(3)
 LABELS = {"main": "", "reject": "reject: ", "panic": "panic: "}
+SHORTER = (1000, 200, 40, 10)  # octets of a value, until an object is a line that is not too long
+FEWER = 10  # of a list whose values had to become shorter
+
+
+class Decided(Protocol):
+    """A decision, as the log's formats want it; text has octets as latin-1 characters."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """Names and values: strings, numbers, lists of strings."""
+
+    def line(self) -> str:
+        """All of it as text."""
+
+    def arrival(self) -> str:
+        """Exim's line for a message that is accepted; else nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How lines look. *form*: ``policyd``, ``exim`` or ``json``. *file*: where they go; empty: standard error.
+
+    *selector*: ``pid`` and ``millisec``, as in Exim, for lines that begin with a time.
+    """
+
+    form: str = "policyd"
+    file: str = ""
+    selector: frozenset[str] = frozenset()
 
 
 class Journal:
@@ -21,8 +53,17 @@ class Journal:
     def __init__(self, descriptor: int = 2, *, journald: bool | None = None) -> None:
         """*journald*: mark lines with priorities; by default, where the journal is what reads them."""
         self._descriptor = descriptor
-        self._marks = PRIORITIES if (_read_by_journald(descriptor) if journald is None else journald) else LABELS
+        self._journald = _read_by_journald(descriptor) if journald is None else journald
         self._last = ""  # in the main log
+        self._lock = Lock()  # of the file
+        self._file: tuple[int, os.stat_result] | None = None
+        self._style = Style()
+        self._settled = False
+
+    def settle(self, style: Style) -> None:
+        """Write lines of that *style* from now on. The first time counts: a file has lines of one kind."""
+        if not self._settled:
+            self._style, self._settled = style, True
 
     def write(self, target: str, text: str) -> None:
         """One line, without a line end; octets as latin-1 characters.
@@ -33,11 +74,86 @@ class Journal:
             return
         if target == "main":
             self._last = text
-        line = self._marks[target] + printable(text)
+        if self._style.form == "json":
+            self._put(target, _object("line", {"log": target, "text": text}))
+        else:
+            self._put(target, printable(text))
+
+    def decided(self, decision: Decided) -> None:
+        """What became of a command or a message. What was refused has its line already, where lines are Exim's."""
+        if self._style.form == "json":
+            self._put("main", _object("decision", decision.facts()))
+        elif line := decision.arrival() if self._style.form == "exim" else decision.line():
+            self.write("main", line)
+
+    def _put(self, target: str, text: str) -> None:
         try:
-            os.write(self._descriptor, line.encode() + b"\n")
+            if not (self._style.file and self._filed(target, text)):
+                marks = PRIORITIES if self._journald else {} if self._style.form == "json" else LABELS
+                stamp = "" if self._journald or self._style.form != "exim" else self._stamp()
+                os.write(self._descriptor, f"{marks.get(target, '')}{stamp}{text}\n".encode())
         except OSError:
             return  # the reader is gone or its disk is full: mail goes on, and there is nobody left to tell
+
+    def _filed(self, target: str, text: str) -> bool:
+        """Whether the line is in the file: it may not be possible to open it, or the disk is full."""
+        head = "" if self._style.form == "json" else f"{self._stamp()}{LABELS[target]}"
+        line = f"{head}{text}\n".encode()
+        with self._lock:
+            try:
+                return os.write(self._opened(), line) == len(line)
+            except OSError:
+                return False
+
+    def _opened(self) -> int:
+        """The file's descriptor; opened again when somebody has moved or removed the file. Raises OSError."""
+        path = self._style.file
+        if self._file is not None:
+            try:
+                if os.path.samestat(os.stat(path), self._file[1]):
+                    return self._file[0]
+            except FileNotFoundError:
+                pass
+            os.close(self._file[0])
+            self._file = None
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o640)
+        self._file = descriptor, os.fstat(descriptor)
+        return descriptor
+
+    def _stamp(self) -> str:
+        """The local time, as Exim writes it, and a blank."""
+        now, chosen = time.time(), self._style.selector
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
+        millisec = f".{int(now * 1000) % 1000:03}" if "millisec" in chosen else ""
+        return f"{stamp}{millisec} " + (f"[{os.getpid()}] " if "pid" in chosen else "")
+
+
+def _object(event: str, facts: Mapping[str, Any]) -> str:
+    """A line of JSON, ASCII alone; its values become shorter until it is not too long."""
+    now = time.time()
+    begin = {"time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now * 1000) % 1000:03}Z"}
+    texts = {name: _decoded(value) for name, value in facts.items()}
+    line = json.dumps({**begin, "event": event, **texts})
+    for most in SHORTER:
+        if len(line) <= LONGEST:
+            break
+        line = json.dumps({**begin, "event": event, **{name: _shortened(value, most) for name, value in texts.items()}})
+    return line
+
+
+def _decoded(value: Any) -> Any:
+    """Octets as text: UTF-8, else what is not becomes ``\\xNN``."""
+    if isinstance(value, list):
+        return [_decoded(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    return value.encode("latin-1", "backslashreplace").decode("utf-8", "backslashreplace")
+
+
+def _shortened(value: Any, most: int) -> Any:
+    if isinstance(value, list):
+        return [_shortened(item, most) for item in value[:FEWER]]
+    return f"{value[:most]}..." if isinstance(value, str) and len(value) > most else value
 
 
 def _read_by_journald(descriptor: int) -> bool:

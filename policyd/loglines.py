@@ -6,6 +6,7 @@ from policyd.language.verdict import Outcome, Verdict
 from policyd.policy import Phase
 from policyd.transaction import Transaction, host_text, proxy_text, remarks
 
+MAX_FIELD = 256  # octets of a header field
 MAX_ARGUMENT = 100  # octets of a command that a line shows
 
 COMMANDS = {
@@ -34,6 +35,34 @@ def discard(tx: Transaction, verdict: Verdict) -> str:
     return f"{who} {_command(tx)}: discarded by {tx.phase.title} ACL{log}"
 
 
+def arrival(tx: Transaction) -> str:
+    """The line for a message that was accepted; its size is 0 where nobody has looked at its body."""
+    chosen, sender = tx.settings.log_selector, tx.sender.text if tx.sender else ""
+    protocol = "esmtp" if tx.connection.esmtp else "smtp"
+    authenticated = _authenticated(tx)
+    parts = [f"<= {sender or '<>'} {host_text(tx)}{proxy_text(tx)} P={protocol}{'a' if authenticated else ''}"]
+    parts.append(f"{authenticated} S={tx.message.size}")
+    if name := _field(tx, "message-id").strip("<>"):
+        parts.append(f" id={name}")
+    if "subject" in chosen and (subject := _field(tx, "subject")):
+        parts.append(f" T={_quoted(subject)}")
+    if "received_sender" in chosen:
+        parts.append(f" from <{sender}>")
+    if "received_recipients" in chosen:
+        parts.append(f" for {' '.join(recipient.text for recipient in tx.recipients)}")
+    return "".join(parts)
+
+
+def _field(tx: Transaction, name: str) -> str:
+    """The first header field of that name, on one line and not too long; empty without one."""
+    fields = tx.message.find(name)
+    return " ".join(fields[0].value.split())[:MAX_FIELD] if fields else ""
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _command(tx: Transaction) -> str:
     command, path = COMMANDS[tx.phase], tx.command_path[:MAX_ARGUMENT]
     return f"{command} {path}" if path else command
@@ -43,7 +72,11 @@ def _sender(tx: Transaction) -> str:
     """``F=<sender>``, and who has authenticated, where the line is about a recipient or a message."""
     if tx.sender is None or not tx.phase & (Phase.RCPT | Phase.DATA):
         return ""
+    return f" F=<{tx.sender.text}>{_authenticated(tx)}"
+
+
+def _authenticated(tx: Transaction) -> str:
+    """``A=`` and how the client has, if it has."""
     macros = tx.connection.macros
     mechanism, identity = macros.get("auth_type", ""), macros.get("auth_authen", "")
-    authenticated = f" A={mechanism}{':' + identity if identity else ''}" if mechanism else ""
-    return f" F=<{tx.sender.text}>{authenticated}"
+    return f" A={mechanism}{':' + identity if identity else ''}" if mechanism else ""

@@ -43,6 +43,7 @@ class Kind(Enum):
     HOSTS = "list of hosts"  # a Matcher
     TELLING = "none, xclient or proxy"
     LOG_SELECTOR = "+NAME and -NAME, by Exim's names"
+    LOG_FORMAT = "policyd, exim or json"
     STORE = "URL of a Redis"
     STORE_ERROR = "local, defer or accept"
     ACL = "ACL"  # its name, an ACL itself, or a string that expands to one of them; kept as a Source
@@ -171,7 +172,20 @@ class Settings:
     log_selector: frozenset[str] = option(
         Kind.LOG_SELECTOR,
         frozenset(),
-        "what log lines have besides; proxy: PRX= and the balancer; others change nothing",
+        "what log lines have besides: proxy (PRX=, the balancer), incoming_port, incoming_interface; Exim's lines for "
+        "messages: subject, received_sender, received_recipients; lines with a time: millisec, pid; others change "
+        "nothing",
+    )
+    log_format: str = option(
+        Kind.LOG_FORMAT,
+        "policyd",
+        "policyd: Exim's lines for what is refused, and one line of name=value for each decision; exim: Exim's lines; "
+        "json: objects",
+    )
+    log_file: str = option(
+        Kind.PATH,
+        "",
+        "where lines go; opened again when it is moved; where unset, to standard error: systemd's journal",
     )
 
     # -- balancers in front

@@ -288,12 +288,15 @@ def full_host(tx: Transaction) -> str:
         return ""
     shown = f"({helo}) " if helo not in ("", client.name) else ""
     name = f"{client.name} " if client.name else ""
-    return f"{name}{shown}[{client.address}]"
+    port = f":{client.port}" if client.port and "incoming_port" in tx.settings.log_selector else ""
+    return f"{name}{shown}[{client.address}]{port}"
 
 
 def host_text(tx: Transaction) -> str:
-    """``H=`` and the client."""
-    return f"H={full_host(tx)}"
+    """``H=`` and the client; where ``log_selector`` wants it, ``I=`` and where it connected to."""
+    client = tx.connection.client
+    wanted = client.local_address and "incoming_interface" in tx.settings.log_selector
+    return f"H={full_host(tx)}" + (f" I=[{client.local_address}]:{client.local_port}" if wanted else "")
 
 
 def proxy_text(tx: Transaction) -> str:

@@ -42,7 +42,7 @@ MAY_IMPORT = {  # unit: the units whose names it may use; every unit may use its
     " transaction",
     "config": "durations errors language links policy settings",
     "gateway": "conversation errors journal language mail metrics policy replies settings stores transaction",
-    "server": "checks config conversation edits errors explanations gateway journal language mail metrics observers"
+    "server": "checks config conversation edits errors explanations gateway journal language loglines mail metrics observers"
     " outbox policy replies resolver settings stores transaction trials words",
     "trials": "config conversation errors files journal metrics observers outbox policy replies resolver settings stores"
     " transaction",

@@ -13,8 +13,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(conf|console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-DROP_IN = re.compile(r"# (conf\.d/\S+\.conf|policyd/\S+\.py)\n")
+BLOCK = re.compile(r"^```(conf|console|python|file|zone)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DROP_IN = re.compile(r"[#;] (conf\.d/\S+\.conf|policyd/\S+\.py|/etc/policyd/\S+|\S+\.zone)\n")
+CHAPTER = re.compile(r"^(?=## )", re.MULTILINE)
+HOME = "/etc/policyd/"  # on the pages; a directory of the test's own here
 
 
 def blocks(kind: str) -> list[object]:
@@ -27,10 +29,16 @@ def blocks(kind: str) -> list[object]:
     ]
 
 
-def drop_ins(page: Path) -> dict[str, str]:
-    """The files that a page tells its reader to write."""
-    examples = [found[2] for found in BLOCK.finditer(page.read_text())]
-    return {found[1]: text for text in examples if (found := DROP_IN.match(text))}
+def drop_ins(page: str) -> dict[str, str]:
+    """The files that a page, or a chapter of one, tells its reader to write."""
+    examples = [found[2] for found in BLOCK.finditer(page)]
+    return {found[1].removeprefix(HOME): text for text in examples if (found := DROP_IN.match(text))}
+
+
+def files(page: str, example: str) -> dict[str, str]:
+    """Those of the example's chapter, if it has some; otherwise all of the page's."""
+    chapter = next(chapter for chapter in CHAPTER.split(page) if example in chapter)
+    return drop_ins(chapter) or drop_ins(page)
 
 
 @pytest.fixture
@@ -59,8 +67,11 @@ def policyd(desk: Path, command: str) -> subprocess.CompletedProcess[str]:
 def test_policy(desk: Path, page: Path, text: str) -> None:
     """A policy loads: a drop-in beside the shipped files, another one by itself."""
     drop_in = DROP_IN.match(text)
+    for name, further in drop_ins(page.read_text()).items():
+        if not name.startswith(("conf.d/", "policyd/")):
+            (desk / name).write_text(further)
     path = desk / (drop_in[1] if drop_in else "example.conf")
-    path.write_text(text)
+    path.write_text(text.replace(HOME, f"{desk}/"))
     done = policyd(desk, "policyd check -c " + ("conf.d" if drop_in else "example.conf"))
     assert done.returncode == 0, done.stdout
 
@@ -68,14 +79,15 @@ def test_policy(desk: Path, page: Path, text: str) -> None:
 @pytest.mark.parametrize(("page", "text"), blocks("console"))
 def test_console(desk: Path, page: Path, text: str) -> None:
     """What a command prints is what the page shows."""
-    files = drop_ins(page)
-    if any(name.startswith("policyd/") for name in files):
+    written = files(page.read_text(), text)
+    if any(name.startswith("policyd/") for name in written):
         shutil.copytree(ROOT / "policyd", desk / "policyd", ignore=shutil.ignore_patterns("__pycache__"))
-    for name, drop_in in files.items():
-        (desk / name).write_text(drop_in)
+    for name, drop_in in written.items():
+        (desk / name).write_text(drop_in.replace(HOME, f"{desk}/"))
     for example in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, expected = example.partition("\n")
-        assert policyd(desk, command).stdout.splitlines() == expected.splitlines()
+        printed = policyd(desk, command.replace(HOME, f"{desk}/")).stdout.replace(f"{desk}/", HOME)
+        assert printed.splitlines() == expected.splitlines()
 
 
 def test_there_are_examples() -> None:

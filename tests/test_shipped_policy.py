@@ -222,6 +222,20 @@ def test_why_it_is_not_refused_is_logged(shipped, message, reason):
     ]
 
 
+@pytest.mark.parametrize(
+    "received, code, enhanced",
+    [
+        ("from h (mx.reject.test [192.0.2.1]) by r (Postfix) with ESMTP id 4; d", 0, ""),
+        ("from h (unknown [192.0.2.2]) by r (Postfix) with ESMTP id 4; d", 550, "5.7.23"),
+        ("from h by r; d", 451, "4.7.24"),
+    ],
+)
+def test_behind_a_relay_of_ours_its_client_is_judged(shipped, received, code, enhanced):
+    message = b"Received: " + received.encode() + b"\r\n" + GENUINE
+    reply, _ = shipped.judge(message, local="hosts_trusted_relays = 10.0.0.1\n", client="10.0.0.1")
+    assert (reply.code, reply.enhanced) == (code, enhanced)
+
+
 def test_results_are_on_top(shipped):
     forged = b"Authentication-Results: mx.here.test; dmarc=pass\r\nAuthentication-Results: list.test; spf=pass\r\n"
     _, talk = shipped.judge(forged + LIST_ID + GENUINE, **FAR)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import click
 
 from policyd import words
+from policyd.cli import mainoptions
 from policyd.cli.options import complain, octets, say
 from policyd.language.registry import Kind, Vocabulary, Word
 
@@ -42,22 +43,26 @@ SHAPES = {
 """How a word looks where it is used."""
 
 
-@click.command(help="Print what NAME means, or every word that a policy may use.")
+@click.command(help="Print what NAME means, or every word and main option that a policy may use.")
 @click.argument("name", required=False)
 @click.option("--markdown", is_flag=True, help="The whole manual, as docs/reference/words.md.")
-def command(name: str | None, markdown: bool) -> None:
+@click.option("--options", is_flag=True, help="The main options, as docs/reference/options.md.")
+def command(name: str | None, markdown: bool, options: bool) -> None:
     """Exit status 1 for a word that does not exist."""
     vocabulary = words.load()
     if markdown:
         say(manual(vocabulary))
+    elif options:
+        say(mainoptions.manual())
     elif name is None:
-        say(listing(vocabulary))
+        say([*listing(vocabulary), *mainoptions.listing()])
     else:
-        found = [word for word in vocabulary if word.name == octets(name).lstrip("$")]
+        found = [line for word in vocabulary if word.name == octets(name).lstrip("$") for line in entry(word)]
+        found += mainoptions.entry(octets(name))
         if not found:
             complain([f'there is no word "{name}" {vocabulary.nearest(octets(name), *Kind)}'.rstrip()])
             sys.exit(1)
-        say(line for word in found for line in entry(word))
+        say(found)
 
 
 def form(word: Word) -> str:

@@ -88,3 +88,6 @@ SELECTOR_NAMES = """
 """
 SELECTORS = frozenset(SELECTOR_NAMES.split())
 """What ``log_selector`` may name."""
+HEEDED_NAMES = "all incoming_interface incoming_port millisec pid proxy received_recipients received_sender subject"
+HEEDED = frozenset(HEEDED_NAMES.split())
+"""What changes something here."""

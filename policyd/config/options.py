@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from policyd.config.exim_options import FORMER_NAMES, WITHOUT_EFFECT
+from policyd.config.exim_options import FORMER_NAMES, HEEDED, WITHOUT_EFFECT
 from policyd.config.values import PARSERS, dequoted
 from policyd.errors import PolicyError, Where
 from policyd.language.acl import ACL_NAME
@@ -22,6 +22,7 @@ LIST = re.compile(rf"(?:hide{B}+)?(domain|host|address|localpart)list(_cache)?(?
 LIST_NAME = re.compile(rf"([A-Za-z0-9_]+){B}*=?{B}*")
 OPTION = re.compile(rf"(?:hide{B}+)?([A-Za-z][A-Za-z0-9_]*){B}*")
 VALUE = re.compile(rf"={B}*")
+IDLE = re.compile(rf"\+(?!(?:{'|'.join(HEEDED)})\b)[a-z0-9_]+")  # of log_selector
 NEGATION = re.compile(r"not?_")
 LIST_KINDS = {"domain": "domain", "host": "host", "address": "address", "localpart": "local_part"}
 
@@ -74,6 +75,9 @@ class MainSection:
             raise line.error(at, f'"{written}": only a boolean option can be negated', f"{name} = {kind.value}")
         else:
             value = PARSERS[kind](_value(line, found, kind))
+        if kind is Kind.LOG_SELECTOR:
+            for idle in IDLE.finditer(line.text):
+                self.compiler.warn(line.where(idle.start()), f'log_selector: "{idle[0]}" changes nothing here')
         if name in WITHOUT_EFFECT:
             self.compiler.warn(line.where(at), _useless(name))
         else:

@@ -240,6 +240,7 @@ PARSERS: dict[Kind, Callable[[Source], Any]] = {
     Kind.HOSTS: dequoted,
     Kind.TELLING: _shaped(re.compile("none|xclient|proxy"), "a way to tell an MTA", Kind.TELLING.value),
     Kind.LOG_SELECTOR: log_selector,
+    Kind.LOG_FORMAT: _shaped(re.compile("policyd|exim|json"), "a format of the log", Kind.LOG_FORMAT.value),
     Kind.STORE: store,
     Kind.STORE_ERROR: _shaped(re.compile("local|defer|accept"), "what to do without a store", Kind.STORE_ERROR.value),
     Kind.ACL: dequoted,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from policyd.doctor.reach import refusal
+from policyd.doctor.reach import counted, refusal
 from policyd.doctor.site import Finding, Grade, Milter, Service, Site
 from policyd.server.place import Place
 
@@ -21,6 +21,7 @@ def about_the_mta(site: Site) -> Iterator[Finding]:
         if service.judging:
             yield from _about(service, site)
     yield from _proxy(site)
+    yield from _suspicion(site)
 
 
 def _about(service: Service, site: Site) -> Iterator[Finding]:
@@ -142,3 +143,10 @@ def _proxy(site: Site) -> Iterator[Finding]:
     elif expected and not proxied and not site.settings.gateway_listen:
         text = f"hosts_proxy is set, but neither {site.mta.name} nor a gateway of policyd's reads PROXY headers"
         yield Finding(Grade.BAD, text, " or ".join(filter(None, (site.mta.say("proxy"), "gateway_listen in conf.d"))))
+
+
+def _suspicion(site: Site) -> Iterator[Finding]:
+    """What the running daemon thinks of where its connections come from."""
+    if counted(site.settings.metrics_address, "policyd_balancers_suspected_total"):
+        text = "nearly all connections come from one private address (policyd's log names it): who sends is unknown"
+        yield Finding(Grade.BAD, text, "hosts_proxy if that is a balancer, hosts_trusted_relays if it is a relay")

@@ -1,4 +1,4 @@
-"""Whether somebody else can open policyd's socket: tried as that user, in that root directory."""
+"""What runs already: whether somebody else can open policyd's socket, as that user in that root; what it counts."""
 
 from __future__ import annotations
 
@@ -62,3 +62,21 @@ def _connect(place: Place) -> None:
     with socket.socket(socket.AF_UNIX) as link:
         link.settimeout(PATIENCE)
         link.connect(place.path)
+
+
+def counted(address: str, name: str) -> float:
+    """What a daemon with metrics at *address* has counted as *name*, which has no labels; 0 where none answers."""
+    from http.client import HTTPConnection, HTTPException
+
+    if not address:
+        return 0.0
+    host, _, port = address.rpartition(":")
+    link = HTTPConnection(host.strip("[]"), int(port), timeout=PATIENCE)
+    try:
+        link.request("GET", "/metrics")
+        page = link.getresponse().read().decode("utf-8", "replace")
+    except (OSError, HTTPException):
+        return 0.0
+    finally:
+        link.close()
+    return sum(float(line.split()[1]) for line in page.splitlines() if line.startswith(f"{name} "))

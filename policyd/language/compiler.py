@@ -78,7 +78,7 @@ class Compiler:
         """The matcher of a list of *kind* that is not expanded. Raises `PolicyError`."""
         source = Source(text, (Piece(0, where, exact=False),))
         items = compile_items(kind, text, source, self)
-        return lambda ctx, subject: scan(items, ctx, subject)
+        return lambda ctx, subject: scan(items.relevant(subject), ctx, subject)
 
     def unknown(self, where: Where, message: str, name: str, *kinds: Kind) -> PolicyError:
         """A word that does not exist, with the nearest one that does."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError, Where
@@ -15,9 +17,10 @@ from policyd.language import list_taint, lookup
 from policyd.language.cutting import cut
 from policyd.language.expand import Getter, compile_text
 from policyd.language.frame import Context
+from policyd.language.index import Items, Key, ListItem
 from policyd.language.parser import parse
-from policyd.language.registry import Kind
-from policyd.language.scanning import MODES, ListItem, Matcher, Unknown, search
+from policyd.language.registry import Kind, Word
+from policyd.language.scanning import MODES, Matcher, Unknown, search
 from policyd.language.source import BLANKS, Source
 
 if TYPE_CHECKING:
@@ -70,7 +73,7 @@ def compile_list(kind: str, source: Source, compiler: Compiler) -> Matcher:
 
 
 def _changing(kind: str, run: Callable[[Context], str], source: Source, compiler: Compiler) -> Matcher:
-    compiled: dict[str, tuple[ListItem, ...]] = {}
+    compiled: dict[str, Items] = {}
 
     def match(ctx: Context, subject: Any) -> str | None:
         try:
@@ -93,7 +96,7 @@ def _changing(kind: str, run: Callable[[Context], str], source: Source, compiler
     return match
 
 
-def compile_items(kind: str, text: str, source: Source, compiler: Compiler) -> tuple[ListItem, ...]:
+def compile_items(kind: str, text: str, source: Source, compiler: Compiler) -> Items:
     """Every item of a list that is not expanded, *source* being all of its text. Raises `PolicyError`."""
     return _checked(_items(kind, text, source.where, compiler))
 
@@ -113,16 +116,16 @@ def _items(
             yield item, error
 
 
-def _checked(items: Iterable[tuple[str, ListItem | PolicyError]]) -> tuple[ListItem, ...]:
+def _checked(items: Iterable[tuple[str, ListItem | PolicyError]]) -> Items:
     """At load, all that is wrong is reported."""
     found = [item for _, item in items]
     problems = [problem for item in found if isinstance(item, PolicyError) for problem in item.problems]
     if problems:
         raise PolicyError(*problems)
-    return tuple(item for item in found if isinstance(item, ListItem))
+    return Items.of(item for item in found if isinstance(item, ListItem))
 
 
-def _computed(kind: str, text: str, source: Source, compiler: Compiler) -> tuple[ListItem, ...]:
+def _computed(kind: str, text: str, source: Source, compiler: Compiler) -> Items:
     """While mail flows, a wrong item is one that cannot be decided; so is a file or a lookup of the client's choice."""
     controlled = compiler.flow.origin(parse(source, compiler.words))
     items = []
@@ -132,7 +135,7 @@ def _computed(kind: str, text: str, source: Source, compiler: Compiler) -> tuple
             items.append(_broken(kind, PolicyError.at(source.where(), refusal)))
         else:
             items.append(_broken(kind, item) if isinstance(item, PolicyError) else item)
-    return tuple(items)
+    return Items.of(items)
 
 
 def compile_item(kind: str, item: str, where: Where, compiler: Compiler, caseful: bool = False) -> ListItem:
@@ -146,16 +149,26 @@ def compile_item(kind: str, item: str, where: Where, compiler: Compiler, caseful
         return ListItem(_nothing, negated, lines=_file(kind, item, compiler, caseful))
     if item.startswith("+") and kind not in ("string", "ip"):
         return ListItem(_named(kind, item[1:], where, compiler), negated)
-    return ListItem(pattern(kind, item, where, compiler, caseful), negated)
+    return ListItem(pattern(kind, item, where, compiler, caseful), negated, key=key(kind, item, compiler))
+
+
+def key(kind: str, item: str, compiler: Compiler) -> Key | None:
+    """What the text of a pattern tells about the subjects that it can match."""
+    found: Key | None = _kind(kind, compiler).traits["key"](item)
+    return found
 
 
 def pattern(kind: str, item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     """What the vocabulary makes of an item of this kind. Raises `PolicyError`."""
-    word = compiler.words.find(Kind.LIST, kind)
-    if word is None:
-        raise ValueError(f"no such kind of list: {kind}")
-    matcher: Matcher = word.run(item, where, compiler, caseful)
+    matcher: Matcher = _kind(kind, compiler).run(item, where, compiler, caseful)
     return matcher
+
+
+def _kind(name: str, compiler: Compiler) -> Word:
+    word = compiler.words.find(Kind.LIST, name)
+    if word is None:
+        raise ValueError(f"no such kind of list: {name}")
+    return word
 
 
 def _nothing(_: Context, __: Any) -> str | None:
@@ -205,25 +218,42 @@ def _broken(kind: str, error: PolicyError) -> ListItem:
     return ListItem(match)
 
 
-def _file(kind: str, path: str, compiler: Compiler, caseful: bool) -> Callable[[Context], tuple[ListItem, ...]]:
+def _file(kind: str, path: str, compiler: Compiler, caseful: bool) -> Callable[[Context], Items]:
     """Each line of a file is an item; the file is read again when it has changed."""
-    last: list[tuple[str, tuple[ListItem, ...]]] = []
+    last: list[tuple[str, Items]] = []
+    reading = Lock()  # a long file takes a while: whoever else wants it waits for that
 
-    def lines(ctx: Context) -> tuple[ListItem, ...]:
+    def lines(ctx: Context) -> Items:
         text = ctx.read_file(path)
         if not last or last[0][0] is not text:
-            found = _file_lines(text, hashes_are_comments=kind not in CASEFUL)
-            items = tuple(_line(kind, line, Where(path, number), compiler, caseful) for number, line in found)
-            last[:] = [(text, items)]
+            with reading:
+                if not last or last[0][0] is not text:
+                    last[:] = [(text, _file_items(kind, path, text, compiler, caseful))]
         return last[0][1]
 
     return lines
 
 
+def _file_items(kind: str, path: str, text: str, compiler: Compiler, caseful: bool) -> Items:
+    """The lines, compiled when they are looked at."""
+    found = list(_file_lines(text, hashes_are_comments=kind not in CASEFUL))
+
+    @lru_cache(maxsize=MAX_COMPILED)
+    def line(place: int) -> ListItem:
+        number, written = found[place]
+        return _line(kind, written, Where(path, number), compiler, caseful)
+
+    return Items([key(kind, _bare(written), compiler) for _, written in found], line)
+
+
+def _bare(line: str) -> str:
+    """The pattern of a line that may be negated."""
+    return line[1:].lstrip(BLANKS) if line.startswith("!") else line
+
+
 def _line(kind: str, line: str, where: Where, compiler: Compiler, caseful: bool) -> ListItem:
     """A line of a file: a pattern, perhaps negated; a named list or another file has no place there."""
-    negated = line.startswith("!")
-    item = line[1:].lstrip(BLANKS) if negated else line
+    negated, item = line.startswith("!"), _bare(line)
     try:
         match = pattern(kind, item, where, compiler.fresh(), caseful)
     except PolicyError as error:

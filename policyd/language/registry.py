@@ -9,7 +9,10 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, Flag
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from policyd.language.index import Key
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 Prefetch = Mapping[Flag, Callable[[Any], Iterable[Any]]]
@@ -306,9 +309,13 @@ def _as_it_is(text: str) -> str:
     return text
 
 
-def list_kind(name: str) -> Callable[[Run], Run]:
-    """``run(compiler, item, source) -> Matcher``: the patterns of one kind of list."""
-    return _register(Kind.LIST, name)
+def list_kind(name: str, key: Callable[[str], Key | None]) -> Callable[[Run], Run]:
+    """``run(item, where, compiler, caseful) -> Matcher``: the patterns of one kind of list.
+
+    *key*: what an item's text alone tells about the subjects that it can match, so that long lists need not be gone
+    through; None for one that has to be asked each time.
+    """
+    return _register(Kind.LIST, name, traits={"key": key})
 
 
 def alias(kind: Kind, name: str, of: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from policyd.errors import Defer
 from policyd.language.frame import Context
+from policyd.language.index import Items, ListItem
 
 Matcher = Callable[[Any, Any], str | None]
 """What a match leaves behind (``$domain_data`` …), or None for no match. Raises `Defer` or `Unknown`.
@@ -30,19 +30,6 @@ class Unknown(Exception):  # noqa: N818 - it says something about the world
     """Whether an item matches cannot be known: a host has no name, or a name no address. Stays inside a list."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListItem:
-    """One item: what it matches, and whether ``!`` stands before it.
-
-    A *mode* matches nothing; a file stands for its *lines*.
-    """
-
-    match: Matcher
-    negated: bool = False
-    mode: str = ""
-    lines: Callable[[Context], tuple[ListItem, ...]] | None = None
-
-
 def found(ctx: Context, matches: Matcher, subject: Any) -> tuple[str | None, str | None]:
     """What *matches* says of *subject*, and what the item that matched is worth, be the answer yes or no."""
     ctx.frame.matched = None
@@ -50,18 +37,18 @@ def found(ctx: Context, matches: Matcher, subject: Any) -> tuple[str | None, str
     return value, ctx.frame.matched
 
 
-def search(kind: str, items: tuple[ListItem, ...], ctx: Context, subject: Any) -> str | None:
+def search(kind: str, items: Items, ctx: Context, subject: Any) -> str | None:
     """`scan` for a whole list: what was captured before is forgotten, if lists of this *kind* capture anything."""
     if kind in CAPTURING:
         ctx.frame.captures = ()
-    return scan(items, ctx, subject)
+    return scan(items.relevant(subject), ctx, subject)
 
 
-def scan(items: tuple[ListItem, ...], ctx: Context, subject: Any) -> str | None:
+def scan(items: Iterable[ListItem], ctx: Context, subject: Any) -> str | None:
     """The first item that matches decides; after a last negative item, everything else matches."""
     modes: dict[str, bool] = {}
     negated = False
-    for item, sense in _flat(items, ctx):
+    for item, sense in _flat(items, ctx, subject):
         if item.mode:
             about, include = MODES[item.mode]
             modes[about] = include
@@ -86,18 +73,18 @@ def scan(items: tuple[ListItem, ...], ctx: Context, subject: Any) -> str | None:
     return "" if negated else None
 
 
-def _flat(items: tuple[ListItem, ...], ctx: Context) -> Iterator[tuple[ListItem, bool]]:
+def _flat(items: Iterable[ListItem], ctx: Context, subject: Any) -> Iterator[tuple[ListItem, bool]]:
     """Each item, and whether its match means no. After a file come its lines; ``!`` before it turns each round."""
     for item in items:
         yield item, item.negated  # a file itself matches nothing, but counts as an item when it is empty
         if item.lines is not None:
-            for line in _lines(item.lines, ctx):
+            for line in _lines(item.lines, ctx, subject):
                 yield line, line.negated is not item.negated
 
 
-def _lines(lines: Callable[[Context], tuple[ListItem, ...]], ctx: Context) -> tuple[ListItem, ...]:
+def _lines(lines: Callable[[Context], Items], ctx: Context, subject: Any) -> Iterable[ListItem]:
     try:
-        return lines(ctx)
+        return lines(ctx).relevant(subject)
     except Defer as error:
         return (ListItem(_deferring(error)),)
 

@@ -9,9 +9,10 @@ from functools import lru_cache, partial
 from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError, Where
 from policyd.language.again import expansion
 from policyd.language.compiler import Compiler
+from policyd.language.index import ListItem
 from policyd.language.lists import compile_item
 from policyd.language.registry import COMPUTED, lookup
-from policyd.language.scanning import ListItem, scan
+from policyd.language.scanning import scan
 from policyd.language.source import BLANKS
 from policyd.lookups.lsearch import PURPOSE, RETURN_FULL, Entry, entries
 from policyd.mail.octets import lower

@@ -23,11 +23,17 @@ def serve(path: str | os.PathLike[str], *, drain: float | None = None, milter: b
     from policyd import words
     from policyd.config import load
     from policyd.errors import PolicyError
-    from policyd.journal import Journal
+    from policyd.journal import Journal, Style
     from policyd.server.supervisor import DRAIN, Lives, Supervisor
     from policyd.server.worker import Worker
 
     log = Journal()
+
+    def read() -> Policy:
+        policy = load(path)
+        settings = policy.settings
+        log.settle(Style(settings.log_format, settings.log_file, settings.log_selector))
+        return policy
 
     def export(sock: socket.socket, channel: Channel, directory: str) -> int:
         from policyd.server import exporter
@@ -44,7 +50,7 @@ def serve(path: str | os.PathLike[str], *, drain: float | None = None, milter: b
 
     words.load()
     lives = Lives(work if milter else None, relay, export)
-    supervisor = Supervisor(lambda: load(path), lives, log, DRAIN if drain is None else drain)
+    supervisor = Supervisor(read, lives, log, DRAIN if drain is None else drain)
     try:
         return supervisor.run()
     except (PolicyError, OSError) as error:

@@ -12,8 +12,8 @@ from policyd.gateway.listener import Gateway, run
 from policyd.gateway.places import way
 from policyd.gateway.rules import PolicyRules
 from policyd.policy import Policy
+from policyd.server.session import DecisionLog
 from policyd.server.worker import Post, Worker
-from policyd.transaction import Log
 
 DESCRIPTORS = 2  # of each connection: both its ends
 OTHERS = 100  # descriptors for everything else
@@ -22,7 +22,7 @@ OTHERS = 100  # descriptors for everything else
 class GatewayProcess(Worker):
     """Takes connections at *sock* instead of the MTA's questions."""
 
-    def __init__(self, policy: Policy, post: Post, log: Log, sock: socket.socket) -> None:
+    def __init__(self, policy: Policy, post: Post, log: DecisionLog, sock: socket.socket) -> None:
         super().__init__(policy, post, log)
         self._sock = sock
 

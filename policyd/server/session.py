@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Protocol
@@ -16,9 +17,10 @@ from policyd.metrics import Metrics
 from policyd.replies import TROUBLE, Reply
 from policyd.server import macros
 from policyd.server.agreement import Agreement
+from policyd.server.decisions import Decision
 from policyd.server.mta import POSTFIX, mta
 from policyd.server.wire import client, exact, header_value, outbound, reply_lines, text
-from policyd.transaction import Client, Log, proxy_text
+from policyd.transaction import Client, Log
 
 ANSWERS = {  # outcome: (what libmilter is told, default reply code, default enhanced code)
     Outcome.OK: (milter.CONTINUE, "", ""),  # never ACCEPT: that would end all later checks
@@ -37,11 +39,18 @@ UNANNOUNCED = Reply(Outcome.DEFER, 451, "4.7.1", ("Command refused, required Pro
 """What it is told when it comes from a gateway's address, and no gateway has told of it; the store may be to blame."""
 
 
+class DecisionLog(Log, Protocol):
+    """A log that takes decisions as well as lines."""
+
+    def decided(self, decision: Decision) -> None:
+        """What became of a command or a message."""
+
+
 class Host(Protocol):
     """What a session needs of the process it runs in."""
 
     metrics: Metrics
-    log: Log
+    log: DecisionLog
 
     def conversation(self) -> Conversation:
         """A new one, under the policy in force."""
@@ -74,7 +83,7 @@ def guarded(otherwise: Callable[[Session, Reply], int]) -> Callable[[Callable[..
 
         @wraps(callback)
         def run(session: Session, *arguments: Any) -> int:
-            session.event = event
+            session.event, session.begun = event, time.perf_counter()
             try:
                 return callback(session, *arguments)
             except Exception as error:
@@ -94,6 +103,7 @@ class Session:
 
     def __init__(self, ctx: Any, host: Host, talk: Conversation, agreed: Agreement) -> None:
         self.event = "connect"
+        self.begun = 0.0  # this event, time.perf_counter()
         self._ctx = ctx
         self._host = host
         self._talk = talk
@@ -153,13 +163,8 @@ class Session:
     def _noted(self, reply: Reply) -> Reply:
         """*reply*, logged if it ends something."""
         if reply.outcome is not Outcome.OK or self.event == "eom":
-            answer = " ".join(filter(None, (str(reply.code or ""), reply.enhanced, *reply.lines[:1])))
-            where = reply.where or "-"
-            verdict = f'phase={PHASES[self.event]} verdict={reply.outcome.value} reply="{answer}" where={where}'
-            verdict += f" source={self._talk.connection.client.source}{proxy_text(self._talk.tx)}"
-            if reply.explanation:
-                verdict += f" explanation={reply.explanation}"
-            self._host.log.write("main", f"{self._subject()} {verdict}")
+            took = time.perf_counter() - self.begun
+            self._host.log.decided(Decision(self._talk.tx, PHASES[self.event], reply, took))
         return reply
 
     def _subject(self) -> str:

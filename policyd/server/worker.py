@@ -28,6 +28,7 @@ from policyd.server.counts import PrometheusMetrics
 from policyd.server.descriptors import accepted, retire
 from policyd.server.listener import Listener
 from policyd.server.listwatch import ListWatch
+from policyd.server.session import DecisionLog
 from policyd.settings import Settings
 from policyd.transaction import Client, Log, Services
 from policyd.trials.accompanied import Accompanied, Companion
@@ -59,7 +60,7 @@ class Post:
 class Worker:
     """Serves the MTA from one process. Satisfies `policyd.server.session.Host`."""
 
-    def __init__(self, policy: Policy, post: Post, log: Log) -> None:
+    def __init__(self, policy: Policy, post: Post, log: DecisionLog) -> None:
         self.policy = policy
         self.log = log
         self.metrics: Metrics = NoMetrics()

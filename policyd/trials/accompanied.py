@@ -51,31 +51,31 @@ class Accompanied(Conversation):
 
     def header(self, name: str, value: bytes) -> None:
         super().header(name, value)
-        self._tell("header", (name, value))
+        self._share("header", (name, value))
 
     def end_of_headers(self) -> None:
         super().end_of_headers()
-        self._tell("end_of_headers", ())
+        self._share("end_of_headers", ())
 
     def body(self, chunk: bytes) -> None:
         super().body(chunk)
-        self._tell("body", (chunk,))
+        self._share("body", (chunk,))
 
     def end_of_message(self) -> Reply:
         return self._heard("end_of_message", super().end_of_message())
 
     def abort(self) -> None:
         super().abort()
-        self._tell("abort", ())
+        self._share("abort", ())
 
     def close(self, reason: str = "") -> None:
         super().close(reason)
-        self._tell("close", (reason,))
+        self._share("close", (reason,))
 
     def _heard(self, event: str, reply: Reply, *arguments: Any) -> Reply:
-        self._tell(event, arguments, reply)
+        self._share(event, arguments, reply)
         return reply
 
-    def _tell(self, event: str, arguments: tuple[Any, ...], reply: Reply | None = None) -> None:
+    def _share(self, event: str, arguments: tuple[Any, ...], reply: Reply | None = None) -> None:
         for companion in self._companions:
             companion.told(event, arguments, reply, self.connection)

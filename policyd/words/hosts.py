@@ -18,6 +18,7 @@ from policyd.resolver import DnsTemporary
 from policyd.transaction import Transaction
 from policyd.words.clienthost import client_names
 from policyd.words.exchangers import is_local
+from policyd.words.pattern_keys import network_key
 from policyd.words.patterns import text_matcher
 
 Network = IPv4Network | IPv6Network
@@ -29,7 +30,7 @@ NET = re.compile(r"net([0-9]*)-(.*)", re.DOTALL)
 HINT = 'an IPv6 address in a list needs another separator, "<; 2001:db8::1", or its colons doubled'
 
 
-@list_kind("host")
+@list_kind("host", key=network_key)
 def _host(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     """An address, a network, a host name, a pattern for the client's name, or a lookup.
 
@@ -58,7 +59,7 @@ def _host(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher
     return lambda tx, subject: None if subject is None else match(tx, subject)
 
 
-@list_kind("ip")
+@list_kind("ip", key=network_key)
 def _ip(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     """A host list without names: for an address that is nobody's in particular. Each lookup's key is the address.
 

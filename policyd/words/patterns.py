@@ -16,6 +16,7 @@ from policyd.language.source import BLANKS
 from policyd.mail.octets import lower
 from policyd.transaction import Transaction
 from policyd.words.exchangers import exchanger_matcher
+from policyd.words.pattern_keys import address_key, text_key
 
 MAX_CHAIN = 50  # keys that an @@ lookup follows
 PARTIAL = re.compile(r"partial[0-9]*(?:-|\([^)]*\))")
@@ -24,19 +25,19 @@ PARTIAL = re.compile(r"partial[0-9]*(?:-|\([^)]*\))")
 # -- text
 
 
-@list_kind("string")
+@list_kind("string", key=text_key)
 def _string(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     """A text, ``*`` and the end of one, ``^`` and a regular expression, or a lookup; case does not matter."""
     return text_matcher(item, where, compiler, caseful)
 
 
-@list_kind("local_part")
+@list_kind("local_part", key=text_key)
 def _local_part(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     """Like a string list; ``+caseful`` makes later items distinguish case."""
     return text_matcher(item, where, compiler, caseful)
 
 
-@list_kind("domain")
+@list_kind("domain", key=text_key)
 def _domain(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     """Like a string list, and ``@``, ``@[]``, ``@mx_any``, ``@mx_primary``, ``@mx_secondary``.
 
@@ -136,7 +137,7 @@ def _looked_up(found: Callable[[Transaction, str], str | None]) -> Matcher:
 # -- addresses
 
 
-@list_kind("address")
+@list_kind("address", key=address_key)
 def _address(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     """``local@domain`` with patterns on both sides, a domain pattern alone, or a pattern for the whole address.
 

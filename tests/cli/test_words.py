@@ -12,7 +12,7 @@ from policyd.cli import main
 from policyd.cli.words import TITLES
 from policyd.language.registry import Kind
 
-MANUAL = Path(__file__).parents[2] / "docs" / "reference" / "words.md"
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
 
 def say(*arguments: str) -> tuple[int, str, str]:
@@ -21,9 +21,29 @@ def say(*arguments: str) -> tuple[int, str, str]:
     return answer.exit_code, answer.stdout, answer.stderr
 
 
-def test_the_manual_is_fresh() -> None:
+@pytest.mark.parametrize(("option", "page"), [("--markdown", "words.md"), ("--options", "options.md")])
+def test_the_manual_is_fresh(option: str, page: str) -> None:
     """``make docs`` writes it."""
-    assert say("--markdown")[1] == MANUAL.read_text()
+    assert say(option)[1] == (REFERENCE / page).read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("phase_timeout", "phase_timeout = 25s   (main option: time)"),
+        ("explain_size", "explain_size = 64M   (main option: integer)"),
+        ("dns_cache_size", "dns_cache_size = 20000   (main option: integer)"),
+        ("milter_socket_mode", "milter_socket_mode = 0660   (main option: octal mode)"),
+        ("dry_run", "dry_run = no   (main option: boolean)"),
+        ("taint", "taint = error   (main option: error or warn)"),
+        ("dns_serve_stale", "dns_serve_stale = 0s   (main option: time)"),
+        ("dkim_verify_keytypes", "dkim_verify_keytypes = ed25519 : rsa   (main option: list of ed25519 and rsa)"),
+        ("primary_hostname", "primary_hostname = …   (main option: string)"),
+    ],
+)
+def test_a_main_option(name: str, line: str) -> None:
+    """With the value that it has by itself, as a policy would say it."""
+    assert line in say(name)[1].splitlines()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from click.testing import CliRunner
@@ -197,3 +199,23 @@ def test_a_running_postfix(tmp_path):
         )
     assert f"127.0.0.1:{postfix.port}/inet (smtpd): policyd is attached" in done.output
     assert "there is no such socket: is policyd running?" in done.output
+
+
+@pytest.mark.parametrize("count, suspected", [("0.0", False), ("2.0", True)])
+def test_where_the_running_daemon_suspects_a_balancer(count, suspected, doctor):
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(f"# HELP\npolicyd_balancers_suspected_total {count}\n".encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        said, _ = doctor("", f"metrics_address = 127.0.0.1:{server.server_port}\n")
+        server.shutdown()
+        thread.join()
+    assert ("PROBLEM: nearly all connections come from one private address" in said) == suspected

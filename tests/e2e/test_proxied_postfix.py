@@ -132,7 +132,7 @@ def test_the_client_is_judged(shared, way, address):
     assert f"Warning: Successfully proxied from [{address}]:{port}" in log
     nobody = "::" if ":" in address else "0.0.0.0"
     assert f"client={address} phase=data verdict=ok" in log
-    assert f" source=milter PRX={nobody}\n" in log
+    assert f" source=milter PRX={nobody} " in log
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -185,9 +185,7 @@ def test_a_balancer_that_sends_mail_of_its_own_is_refused_and_one_that_looks_is_
             failed = (503, b"5.7.1 Command refused, required Proxy negotiation failed")
             assert smtp.docmd("MAIL FROM:<a@example.org>") == failed
         assert "rejected MAIL <a@example.org>: required Proxy negotiation failed" in running.policyd.log()
-        for count in ('{phase="connect"} 3.0', '{phase="mail"} 1.0'):
-            line = f"policyd_balancer_connections_total{count}\n"
-            wait_until(lambda: line in running.policyd.page("/metrics"), count)  # noqa: B023
+        assert 'policyd_balancer_connections_total{phase="mail"} 1.0' in running.policyd.page("/metrics")
 
 
 def test_a_balancer_before_a_postfix_that_reads_no_header_is_told_so():

@@ -23,6 +23,7 @@ from policyd.language.verdict import Outcome
 from policyd.replies import Reply
 from policyd.server.callbacks import install
 from policyd.server.listener import listen
+from policyd.transaction import Client
 
 
 class Conversation:
@@ -31,7 +32,9 @@ class Conversation:
     def __init__(self, needs: frozenset[str]) -> None:
         self.needs = needs
         self.macros: dict[str, str] = {}
-        self.connection = SimpleNamespace(client=SimpleNamespace(address=None))
+        self.connection = SimpleNamespace(client=Client())
+        self.tx = SimpleNamespace(connection=self.connection)
+        self.tx = None
         self._script: dict[str, Any] = {}
         self._heard: list[Any] = []
 
@@ -106,6 +109,9 @@ class Host:
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         print("observe", name, *labels.values(), flush=True)
+
+    def decided(self, decision: Any) -> None:
+        print("decided", decision.phase, decision.reply.outcome.value, flush=True)
 
     def write(self, target: str, text: str) -> None:
         print(target, ascii(text), flush=True)

@@ -18,8 +18,10 @@ from soak.faults import FAULTS, KILLS, Scene
 from soak.load import Load, connection_limit
 from soak.post import Post
 from soak.samples import EVERY, Samples, held
-from soak.world import WORKERS, World
 from soak.tally import Tally
+from soak.world import WORKERS, World
+
+WARM_UP = 15.0  # seconds of traffic before anything is compared
 
 
 def main() -> int:
@@ -30,19 +32,27 @@ def main() -> int:
     with World(connection_limit(options.rate)) as world:
         wait_until(lambda: len(world.workers()) == WORKERS, "the workers")
         elder = world.workers()[-1]
+        with Load(world.socket, options.rate, world.samples, Tally()):
+            time.sleep(WARM_UP)
+        _rest(world)
         before, rested = world.metrics(), held(elder, "worker")
         scene, post, samples = Scene(world, tally, elder), Post(world, tally), Samples(world, min(EVERY, options.fault))
         begun = time.monotonic()
         with samples, post, Load(world.socket, options.rate, world.samples, tally):
             kills = _faults(scene, options)
         lasted = time.monotonic() - begun
-        wait_until(lambda: not world.metrics()["connections"], "the last connections to end", 40)
-        time.sleep(2)  # what is asked ahead has its answer, and pools have shrunk
+        _rest(world)
         seen = Evidence(world, tally, post, samples, before, world.metrics(), rested, kills)
         print(_table(tally, lasted), flush=True)
         found = list(claims(seen))
     print("\n".join(map(_line, found)))
     return int(not all(claim.holds for claim in found))
+
+
+def _rest(world: World) -> None:
+    """No connection is open, and what was asked ahead has its answer."""
+    wait_until(lambda: not world.metrics()["connections"], "the last connections to end", 40)
+    time.sleep(5)
 
 
 def _arguments() -> argparse.Namespace:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from soak.faults import EXPECTED
 from soak.post import Post
 from soak.samples import Held, Samples, held
-from soak.world import WORKERS, World
 from soak.tally import BUSY, Tally
 from soak.traffic import PATIENCE
+from soak.world import WORKERS, World
 
 PHASE_TIMEOUT = 25.0  # the shipped one
 SLACK = 3.0  # seconds that a machine with other work may add

@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from parts.ports import wait_until
-from soak.world import World
 from soak.tally import Tally
+from soak.world import World
 
 PATIENCE = 15.0  # seconds until a reload has to have reached the traffic
 STORM, STORM_LASTS = 50, 2.0  # signals, seconds

@@ -10,9 +10,9 @@ import time
 from collections import Counter
 from typing import Self
 
-from soak.world import World
 from soak.tally import End, Tally
 from soak.traffic import PATIENCE
+from soak.world import World
 
 MESSAGES = 5  # of one connection
 PAUSE = 0.2  # seconds between messages of one of the senders

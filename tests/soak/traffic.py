@@ -38,6 +38,7 @@ def kind(name: str, weight: int, may: str, **values: str | tuple[str, ...]) -> K
 
 
 MANY = (RECIPIENT, "a@soak.example", "who@nobody.example", "b@soak.example", "nil@nobody.example")
+QUIET = "a@busy.soak.example"  # whose domain publishes nothing
 FRESH, STRICT = "a@r{n}.wild.soak.example", "b@r{n}.strict.soak.example"
 
 KNOWN = (  # from clients that SPF allows
@@ -55,7 +56,9 @@ KNOWN = (  # from clients that SPF allows
     kind("vanished before MAIL", 1, "nothing defer", stop="helo"),
 )  # fmt: skip
 
-BUSY = (kind("too many connections", 1, "accept defer"),)  # of a client that connects more often than it may
+BUSY = (
+    kind("too many connections", 1, "accept defer", sender=QUIET, author=QUIET),
+)  # of a client that connects more often than it may
 
 FORGED = (  # from elsewhere
     kind("SPF fail", 3, "reject defer", sender=FRESH, author=FRESH),

@@ -33,6 +33,7 @@ WORKERS = 2
 
 RECORDS = """\
 *.wild.soak.example. TXT "v=spf1 ip4:192.0.2.0/24 -all"
+busy.soak.example. A 198.51.100.66
 plain.soak.example. TXT "v=spf1 ip4:192.0.2.0/24 ip4:127.0.0.1 -all"
 *.strict.soak.example. A 192.0.2.99
 _dmarc.strict.soak.example. TXT "v=DMARC1; p=reject"

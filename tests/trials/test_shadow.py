@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from parts.exchange import World, load
 
 from policyd.cli.shadow import command
+from policyd.explanations import Archive, Witness
+from policyd.stores import MemoryStore
 from policyd.transaction import Client
 from policyd.trials.accompanied import Accompanied
 from policyd.trials.installed import Installed, install, installed, place
@@ -99,6 +101,18 @@ def test_it_counts_apart_and_keeps_quiet():
     assert len(lines) == 1
     assert 'then="defer' in lines[0]
     assert [key for key, _ in world.services.store.scan(b"")] == [b"shadow/ratelimit/1h/per_mail/k"]
+
+
+def test_a_conversation_in_company_is_explained_as_well():
+    world, kept = World(), Archive(MemoryStore(), 60.0)
+    companion = Shadow(load("begin acl\nacl_check_mail:\n  accept\n"), aside(world.services), world.log, world.counts)
+    talk = Accompanied([companion], load(NOW), world.services, witness=Witness(kept))
+    talk.connect(Client(ip_address("192.0.2.1"), 1234))
+    reply = talk.mail("<bad@x.test>")
+    assert kept.find(reply.explanation).story[-1] == "  policy:3 deny: ok"
+    assert len(world.log.of("main")) == 1
+    assert world.log.of("panic") == []
+    assert world.counts.events.count(("shadow_verdicts_total", "connect", "same")) == 1
 
 
 def test_a_shadow_that_fails_costs_nobody_a_verdict(monkeypatch):
