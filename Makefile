@@ -5,11 +5,12 @@ ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 DEMO_ARGS ?=
 MILTER_PORT ?= 8891
 TEST_ARGS ?= -q -n auto
+SOAK_ARGS ?= --minutes 30
 BENCH ?= compare
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz bench bench-quick run lint format types check docs deb deb-test clean
+.PHONY: help setup demo test fuzz soak bench bench-quick run lint format types check audit docs deb deb-test clean
 
 help: ## what one can make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -26,6 +27,9 @@ test: setup ## the whole suite; TEST_ARGS for pytest
 
 fuzz: setup ## everything that reads octets of strangers, for a minute
 	@PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m fuzz
+
+soak: setup ## half an hour of mixed traffic and faults, counted on both sides; SOAK_ARGS="--minutes 3 --period 15 --fault 5"
+	@$(ROOT) env PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m soak $(SOAK_ARGS)
 
 bench: setup ## policyd beside other filters; BENCH=cold_dns, connect_limit, cost, hosts, memory or scale: other tables
 	@.ci/setup bench
@@ -60,6 +64,9 @@ types: setup ## mypy --strict
 	$(BIN)/mypy
 
 check: lint types test ## all three
+
+audit: setup ## known weaknesses in the packages that policyd is made of
+	@.ci/audit
 
 docs: setup ## the pages that are made from the program
 	@mkdir -p docs/reference docs/monitoring

@@ -35,8 +35,6 @@ ACTIONS = {
 }
 """What a metric calls an outcome."""
 
-REFUSALS = (Outcome.FAIL, Outcome.DROP, Outcome.DEFER, Outcome.ERROR)
-
 FAULTS = (Outcome.DEFER, Outcome.ERROR)
 """What a verdict is that no verb has come to: something went wrong."""
 
@@ -137,6 +135,8 @@ class Conversation:
     def mail(self, path: str, parameters: tuple[str, ...] = ()) -> Reply:
         """MAIL: a new message begins. $0, $1 … are still what they were."""
         self._renew(self.tx.frame.captures)
+        if self._witness:
+            self._witness.story.begin_message()
         self.tx.sender = Address.parse(path, self._policy.settings.qualify_domain)
         self.tx.sender_parameters = parameters
         if refused := refusal(self.tx, path):
@@ -290,7 +290,7 @@ class Conversation:
         tx.dry_run, quarantine = self._policy.settings.dry_run, tx.quarantine
         verdict = self._verdict(phase)
         reply = worded(tx, verdict)
-        if self._witness and reply.outcome in REFUSALS:
+        if self._witness and reply.outcome is not Outcome.OK:
             reply = self._witness.explained(tx, verdict, reply)
         metrics, name = self._services.metrics, NAMES[phase]
         metrics.observe("phase_duration_seconds", time.monotonic() - start, phase=name)

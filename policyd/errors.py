@@ -8,8 +8,12 @@ say is a value, not an exception.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
+
+SECRET = re.compile(r"\s*(?:hide\s+\w+|(?:mysql|pgsql|redis)_servers|store)\s*=", re.ASCII)
+"""How a line begins whose value is for nobody else's eyes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,19 @@ class Problem:
     def __str__(self) -> str:
         label = "" if self.severity is Severity.ERROR else "warning: "
         lines = [f"{self.where.exact}: {label}{self.message}"]
-        if self.where.text:
-            lines.append(f"    {self.where.text}")
-            if self.where.column:
+        if text := _shown(self.where.text):
+            lines.append(f"    {text}")
+            if 0 < self.where.column <= len(text) + 1:
                 lines.append("    " + _indent(self.where) + "^")
         if self.expected:
             lines.append(f"    {self.expected}")
         return "\n".join(lines)
+
+
+def _shown(line: str) -> str:
+    """The line, without a password that may be in it: problems are logged."""
+    secret = SECRET.match(line)
+    return f"{secret[0]} ..." if secret else line
 
 
 def _indent(where: Where) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from policyd.errors import Defer, ExpansionError, ForcedFail
+from policyd.journal import report
 from policyd.language.frame import Frame
 from policyd.resolver import Answer, DnsTemporary, Resolver
 
@@ -31,7 +32,7 @@ class Event:
 
 
 def fire(tx: Transaction, name: str, data: str) -> None:
-    """Tell the policy, if it wants to know. What happens on the way is no event."""
+    """Tell the policy, if it wants to know. What happens on the way is no event, and costs nobody a verdict."""
     action = tx.settings.event_action
     if action is None or tx.event is not None:
         return
@@ -42,6 +43,8 @@ def fire(tx: Transaction, name: str, data: str) -> None:
         pass  # its author's way to say "nothing"
     except (ExpansionError, Defer) as error:
         tx.complain(f"expansion of event_action failed for {name}: {error}")
+    except Exception as error:
+        report(tx.record, f"event_action for {name}", error)
     finally:
         tx.frame, tx.event = frame, None
 

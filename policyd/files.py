@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -61,17 +62,18 @@ class Files:
         value: T = entry.value
         return value
 
-    def append(self, path: str, text: str) -> None:
-        """Add *text* to a file at once, while nobody else holds a lock on it (flock(2)). Raises `Unopened`.
+    def append(self, path: str, text: str, mode: int = 0o640) -> None:
+        """Add *text* to a file, all of it or nothing, while nobody else holds a lock on it (flock(2)).
 
-        Whoever reads the file under a lock makes others wait, but not for long.
+        *mode*: of a file that there was not. Whoever reads the file under a
+        lock makes others wait, but not for long. Raises `Unopened`.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
-            descriptor = os.open(path.encode("latin-1"), flags, 0o640)
+            descriptor = os.open(path.encode("latin-1"), flags, mode)
             try:
                 _lock(descriptor)
-                os.write(descriptor, text.encode("latin-1"))
+                _add(descriptor, text.encode("latin-1"))
             finally:
                 os.close(descriptor)
         except (OSError, ValueError) as error:
@@ -122,6 +124,14 @@ def _load(path: str, purpose: str) -> tuple[Identity | None, str]:
     except OSError as error:
         raise unopened(path, purpose, error) from None
     return _identity(status) if settled else None, text
+
+
+def _add(descriptor: int, octets: bytes) -> None:
+    """Write at the end. Where there is no room for all of it, nothing stays. Raises OSError."""
+    size = os.fstat(descriptor).st_size
+    if os.write(descriptor, octets) < len(octets):
+        os.ftruncate(descriptor, size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _lock(descriptor: int) -> None:

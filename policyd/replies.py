@@ -119,7 +119,9 @@ def rehearsed(tx: Transaction, reply: Reply, quarantine: str) -> Reply:
     if tx.quarantine != quarantine:
         tx.log(f"{REHEARSED}{host_text(tx)} would be held: {tx.quarantine}")
         tx.quarantine = quarantine
-    return reply if reply.outcome is Outcome.OK else Reply(Outcome.OK, where=reply.where)
+    if reply.outcome is Outcome.OK:
+        return reply
+    return Reply(Outcome.OK, where=reply.where, explanation=reply.explanation)
 
 
 def rendered(reply: Reply) -> list[str]:

@@ -34,18 +34,18 @@ MAY_IMPORT = {  # unit: the units whose names it may use; every unit may use its
     "handover": "errors language mail replies transaction",
     "observers": "language policy resolver transaction",
     "lookups": "checks durations errors files language links mail pools resolver stores transaction",
-    "words": "checks durations edits errors events handover language lookups mail observers outbox policy resolver settings"
-    " stores transaction",
+    "words": "checks durations edits errors events handover language lookups mail observers outbox policy resolver"
+    " settings stores transaction",
     "loglines": "errors language policy transaction",
     "replies": "errors language loglines mail policy transaction",
-    "conversation": "edits errors events explanations handover journal language loglines mail observers policy replies settings"
-    " transaction",
+    "conversation": "edits errors events explanations handover journal language loglines mail observers policy replies"
+    " settings transaction",
     "config": "durations errors language links policy settings",
     "gateway": "conversation errors journal language mail metrics policy replies settings stores transaction",
-    "server": "checks config conversation edits errors explanations gateway journal language loglines mail metrics observers"
-    " outbox policy replies resolver settings stores transaction trials words",
-    "trials": "config conversation errors files journal metrics observers outbox policy replies resolver settings stores"
-    " transaction",
+    "server": "checks config conversation edits errors explanations gateway journal language loglines mail metrics"
+    " observers outbox policy replies resolver settings stores transaction trials words",
+    "trials": "config conversation errors files journal metrics observers outbox policy replies resolver settings"
+    " stores transaction",
     "doctor": "durations server settings",
     "explanations": "errors language loglines mail policy replies resolver settings stores transaction",
     "cli": "*",

@@ -182,7 +182,10 @@ def test_a_balancer_of_whose_client_nobody_was_told():
     assert counts == [("balancer_connections_total", "connect"), ("balancer_connections_total", "mail")]
 
 
-@pytest.mark.parametrize("selector, shown", [("+proxy", " PRX=0.0.0.0"), ("+all -incoming_port -incoming_interface", " PRX=0.0.0.0"), ("+pid", "")])
+@pytest.mark.parametrize(
+    "selector, shown",
+    [("+proxy", " PRX=0.0.0.0"), ("+all -incoming_port -incoming_interface", " PRX=0.0.0.0"), ("+pid", "")],
+)
 def test_the_log_selector(selector, shown):
     policy = f"log_selector = {selector}\nhosts_proxy = 10.0.0.1\nbegin acl\nacl_check_mail:\n  deny\n"
     session = balanced("192.0.2.9", "EHLO h", "MAIL FROM:<a@b>", policy=policy)

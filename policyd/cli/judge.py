@@ -16,10 +16,11 @@ from policyd.cli.options import complain, octets, say
 from policyd.cli.session import endpoint
 from policyd.cli.world import services
 from policyd.conversation import Conversation
-from policyd.edits import AddHeader, ChangeHeader, Edit
+from policyd.edits import AddHeader, ChangeHeader, DeleteRecipient, Edit
 from policyd.errors import PolicyError
-from policyd.explanations import Archive, Witness
-from policyd.language.verdict import Outcome
+from policyd.explanations import Archive, Explanation, Witness
+from policyd.explanations.archive import explanation
+from policyd.language.verdict import Outcome, Verdict
 from policyd.replies import Reply
 from policyd.stores import MemoryStore
 from policyd.transaction import Client
@@ -55,13 +56,16 @@ def command(path: str, as_json: bool, **options: Any) -> None:
 
 
 class Trial:
-    """One message, from connect to its verdict. It ends with the first refusal that leaves no recipient."""
+    """One message, from connect to its verdict. It ends with the first refusal that leaves no recipient.
+
+    *accepted*: whether it goes on to a recipient. *discarded*: whether the client is told so, and it does not.
+    """
 
     def __init__(self, talk: Conversation, witness: Witness) -> None:
         self._talk = talk
         self._witness = witness
-        self._refusals: list[Reply] = []
-        self.accepted = False
+        self._refusals: list[Reply] = []  # and what is discarded, or would be refused if this were no dry run
+        self.accepted = self.discarded = False
 
     def run(self, options: dict[str, Any]) -> None:
         """Judge ``client``, ``helo``, ``sender``, ``recipients`` and ``file``, as the command line names them."""
@@ -75,6 +79,7 @@ class Trial:
             and self._some(options["recipients"])
             and self._passes(talk.predata())
             and self._passes(self._message(options["file"]))
+            and not self.discarded
         )
 
     def _some(self, recipients: tuple[str, ...]) -> bool:
@@ -82,37 +87,54 @@ class Trial:
         return True in passed
 
     def _message(self, file: BinaryIO) -> Reply:
-        lines = [line.rstrip(b"\r\n") for line in file.read().splitlines()]
+        lines = message_lines(file.read())
         body = feed_headers(self._talk, lines)
         self._talk.end_of_headers()
         self._talk.body(b"".join(line + b"\r\n" for line in lines[body:]))
         return self._talk.end_of_message()
 
     def _passes(self, reply: Reply) -> bool:
-        if reply.outcome in (Outcome.OK, Outcome.DISCARD):
-            return True
-        self._refusals.append(reply)
-        return False
+        self.discarded = reply.outcome is Outcome.DISCARD
+        passes = self.discarded or reply.outcome is Outcome.OK
+        if reply.explanation or not passes:
+            self._refusals.append(reply)
+        return passes
 
     def summary(self) -> dict[str, Any]:
         """For programs."""
         return {
             "accepted": self.accepted,
-            "refusals": [asdict(self._witness.found(reply.explanation)) for reply in self._refusals],
+            "discarded": self.discarded,
+            "refusals": [asdict(one) for one in self._explanations()],
             "edits": [_edit(edit) for edit in self._talk.edits] if self.accepted else [],
             "story": self._witness.story.lines,
         }
 
     def lines(self) -> Iterator[str]:
         """For reading."""
-        for reply in self._refusals:
-            yield from self._witness.found(reply.explanation).lines()
+        for one in self._explanations():
+            yield from one.lines()
             yield ""
-        yield "accepted" if self.accepted else "refused"
+        yield "accepted" if self.accepted else "discarded" if self.discarded else "refused"
         if self.accepted:
             yield from (f"  {_edit(edit)}" for edit in self._talk.edits)
             yield ""
             yield from self._witness.story.lines
+
+    def _explanations(self) -> Iterator[Explanation]:
+        """Why what was refused was; no ACL has anything to say of a client whose address could not be found out."""
+        for reply in self._refusals:
+            if reply.explanation:
+                yield self._witness.found(reply.explanation)
+            else:
+                tx, verdict = self._talk.tx, Verdict(reply.outcome)
+                yield explanation("-", tx, verdict, reply, self._witness.story)
+
+
+def message_lines(octets: bytes) -> list[bytes]:
+    """The lines of a message, without their ends: LF or CRLF, while a lone CR is a character. An mbox's line goes."""
+    lines = [line.removesuffix(b"\r") for line in octets.removesuffix(b"\n").split(b"\n")]
+    return lines[1:] if lines[0].startswith(b"From ") else lines
 
 
 def _edit(edit: Edit) -> str:
@@ -120,4 +142,4 @@ def _edit(edit: Edit) -> str:
         return f"added: {edit.name}:{edit.value}"
     if isinstance(edit, ChangeHeader):
         return f"{'removed' if edit.value is None else 'changed'}: {edit.name} {edit.index}"
-    return str(edit)
+    return f"recipient removed: {edit.path}" if isinstance(edit, DeleteRecipient) else f"held: {edit.reason}"

@@ -28,8 +28,10 @@ def refusal(place: Place, user: str, root: str = "/") -> str:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writer, _tried(place, account, root).encode())
-        os._exit(0)
+        try:
+            os.write(writer, _tried(place, account, root).encode())
+        finally:
+            os._exit(0)  # whatever happens, nothing else of this program runs twice
     os.close(writer)
     with os.fdopen(reader) as answer:
         reason = answer.read()
@@ -42,8 +44,8 @@ def _tried(place: Place, account: pwd.struct_passwd, root: str) -> str:
         if not os.geteuid():
             _become(account, root)
         _connect(place)
-    except OSError as error:
-        return REASONS.get(type(error).__name__, str(error))
+    except Exception as error:  # a port or a host name that there cannot be is no OSError
+        return REASONS.get(type(error).__name__) or str(error) or type(error).__name__
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Why mail was refused: what every statement came to, and from what, kept for whoever asks later."""
+"""Why mail was refused, or thrown away: what every statement came to, and from what, kept for whoever asks later."""
 
 from __future__ import annotations
 

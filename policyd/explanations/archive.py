@@ -11,10 +11,10 @@ from pathlib import Path
 from policyd.explanations.inputs import inputs
 from policyd.explanations.record import Explanation, shortened
 from policyd.explanations.story import Story
-from policyd.language.verdict import Verdict
-from policyd.loglines import rejection
+from policyd.language.verdict import Outcome, Verdict
+from policyd.loglines import discard, rejection
 from policyd.mail.octets import printable
-from policyd.replies import Reply, rendered
+from policyd.replies import REHEARSED, Reply, rendered
 from policyd.resolver import Answer
 from policyd.settings import Settings
 from policyd.stores import LmdbStore, Store
@@ -59,13 +59,14 @@ def identity() -> str:
 
 
 def explanation(name: str, tx: Transaction, verdict: Verdict, reply: Reply, story: Story) -> Explanation:
-    """Why *tx* is told *reply* now."""
+    """Why *tx* is told *reply* now, or would be, if this were no dry run."""
+    line = (discard if verdict.outcome is Outcome.DISCARD else rejection)(tx, verdict)
     recipients = [*tx.recipients[-20:], *([tx.recipient] if tx.recipient else [])]
     return Explanation(
         identity=name,
         time=tx.services.clock(),
         phase=str(tx.phase.name).lower(),
-        verdict=shortened(printable(rejection(tx, verdict))),
+        verdict=shortened(printable(f"{REHEARSED}{line}" if tx.dry_run else line)),
         reply=shortened(" / ".join(rendered(reply))),
         where=str(reply.where or "-"),
         client=full_host(tx) or "local",

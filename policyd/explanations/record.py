@@ -13,7 +13,7 @@ MAX_VALUE = 300  # octets of one value
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a command was refused. *time* in seconds since 1970; *story* and *dns* line by line; *inputs* by name."""
+    """Why a command was refused, or mail thrown away. *time* in seconds since 1970; *story* and *dns* line by line; *inputs* by name."""
 
     identity: str
     time: float

@@ -19,15 +19,14 @@ class Story:
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._phase = 0  # where the phase that runs now begins
-        self._asked = 0  # how many answers there were before the message
+        self._message: int | None = None  # where the message begins that is under way
+        self._asked = 0  # how many answers there were before it
         self.answers: Answers = {}
 
     def begin(self, phase: Phase, argument: str) -> None:
         """An ACL is about to run."""
         if len(self._events) > MAX_EVENTS:
-            del self._events[: MAX_EVENTS // 2]
-        if phase is Phase.MAIL:
-            self._asked = len(self.answers)
+            self._shorten(len(self._events) - MAX_EVENTS // 2)
         self._phase = len(self._events)
         self._events.append((phase, argument))
 
@@ -35,12 +34,24 @@ class Story:
         """A `policyd.language.frame.Trace`."""
         self._events.append((subject, outcome))
 
+    def begin_message(self) -> None:
+        """What is told from now on is about a message."""
+        self._message, self._asked = len(self._events), len(self.answers)
+
     def forget_message(self) -> None:
-        """A message is over, and what has been evaluated since its MAIL."""
-        at = next((n for n, (subject, _) in enumerate(self._events) if subject is Phase.MAIL), len(self._events))
-        del self._events[at:]
+        """The message is over, if there was one."""
+        if self._message is None:
+            return
+        del self._events[self._message :]
+        self._message = None
         for question in [*self.answers][self._asked :]:
             del self.answers[question]
+
+    def _shorten(self, surplus: int) -> None:
+        """Forget the oldest."""
+        del self._events[:surplus]
+        if self._message is not None:
+            self._message = max(self._message - surplus, 0)
 
     @property
     def steps(self) -> list[Step]:

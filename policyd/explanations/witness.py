@@ -8,9 +8,12 @@ from policyd.errors import Defer
 from policyd.explanations.archive import Archive, explanation, identity
 from policyd.explanations.record import Explanation
 from policyd.explanations.story import Story
-from policyd.language.verdict import Verdict
+from policyd.journal import report
+from policyd.language.verdict import Outcome, Verdict
 from policyd.replies import Reply
 from policyd.transaction import Transaction
+
+WIDEST = 490  # octets of a line of text: with its codes and CRLF, the line of a reply has 512 (RFC 5321 4.5.3.1.5)
 
 
 class Witness:
@@ -21,17 +24,23 @@ class Witness:
         self.story = Story()
 
     def explained(self, tx: Transaction, verdict: Verdict, reply: Reply) -> Reply:
-        """*reply*, a refusal, with the name of its explanation; without one where none can be kept."""
+        """*reply*, which is no acceptance, with the name of its explanation; without one where none can be kept.
+
+        Nothing that goes wrong here costs anybody a verdict.
+        """
         name = identity()
         try:
             self._archive.add(explanation(name, tx, verdict, reply, self.story))
         except Defer:
             tx.services.metrics.count("explanations_lost_total")
             return reply
-        if not tx.settings.explain_in_replies or not reply.lines:
-            return replace(reply, explanation=name)
-        *lines, last = reply.lines
-        return replace(reply, explanation=name, lines=(*lines, f"{last} [{name}]"))
+        except Exception as error:
+            tx.services.metrics.count("explanations_lost_total")
+            report(tx.record, "explaining a verdict", error)
+            return reply
+        reply = replace(reply, explanation=name)
+        told = tx.settings.explain_in_replies and reply.outcome is not Outcome.DISCARD
+        return replace(reply, lines=_named(reply.lines, f" [{name}]")) if told else reply
 
     def found(self, name: str) -> Explanation:
         """The explanation of that name. Raises KeyError."""
@@ -39,3 +48,8 @@ class Witness:
         if found is None:
             raise KeyError(name)
         return found
+
+
+def _named(lines: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """The lines of a refusal, with *name* at the end; a last line that has no room for it loses its own end."""
+    return (*lines[:-1], lines[-1][: WIDEST - len(name)] + name)

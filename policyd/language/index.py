@@ -51,7 +51,7 @@ class Items:
         self._item = item
         self._places: dict[Aspect, dict[Hashable, list[int]]] = {}
         few = sum(key is not None for key in keys) <= FEW
-        last = len(keys) - 1  # this item says what becomes of subjects that none matches
+        last = max((place for place, key in enumerate(keys) if key), default=-1)  # it may decide without a match
         self._rest: dict[int, ListItem] = {}
         for place, key in enumerate(keys):
             if key is not None and not few:
@@ -67,7 +67,7 @@ class Items:
         return cls([item.key for item in made], made.__getitem__)
 
     def relevant(self, subject: Any) -> Iterable[ListItem]:
-        """In their order, at least the items that may match *subject*, and the last one."""
+        """In their order, at least the items that may match *subject*, and the last one that is not a mode."""
         places = [place for of, values in self._places.items() for place in values.get(of(subject), ())]
         if not places:
             return self._unkeyed

@@ -6,7 +6,7 @@ whatever goes in. Lookups clean: what they find is the administrator's.
 ``${quote_TYPE:…}`` makes text fit for a query of that type.
 
 ``$acl_m…``, ``$acl_c…`` and ``$acl_arg…`` are as tainted as anything that any
-statement puts into them.
+statement puts into them, or any expansion that calls an ACL.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from policyd.errors import Problem, Severity, Where
-from policyd.language.marks import CONTROLLED, FILE_NAME, HARMLESS, REMEDIES, SINKS
+from policyd.language.marks import ACL_NAME, CONTROLLED, FILE_NAME, HARMLESS, REMEDIES, SINKS
 from policyd.language.registry import Word
 from policyd.language.syntax import (
     Capture,
@@ -75,6 +75,7 @@ class Flow:
 
     trees: list[tuple[Node, Sink | None]] = field(default_factory=list)
     assigned: dict[str, list[Node]] = field(default_factory=dict)  # by the variable's name
+    passed: dict[str, Origin] = field(default_factory=dict)  # by expansions that call ACLs, by the variable's name
     _known: dict[str, Origin | None] = field(default_factory=dict)
 
     def add(self, node: Node, sink: Sink | None = None, variable: str = "") -> None:
@@ -85,11 +86,21 @@ class Flow:
 
     def problems(self, severity: Severity) -> list[Problem]:
         """Every way from the client to a sink."""
+        self._follow()
         found: list[Problem] = []
         walk = Walk(self, found, severity)
         for node, sink in self.trees:
             walk.into(node, Scope(), sink)
         return list(dict.fromkeys(found))
+
+    def _follow(self) -> None:
+        """Find out what is passed to ACLs: what one is passed, it may pass on, so until nothing is new."""
+        silent, before = Walk(self, [], Severity.ERROR), -1
+        while before < len(self.passed):
+            before = len(self.passed)
+            self._known.clear()
+            for node, _ in self.trees:
+                silent.origin(node, Scope())
 
     def origin(self, node: Node) -> Origin | None:
         """Where the text of a tree comes from, if from the client. Only when all trees are known."""
@@ -100,7 +111,7 @@ class Flow:
         if name not in self._known:
             self._known[name] = None  # an assignment from itself adds nothing
             silent = Walk(self, [], Severity.ERROR)
-            origin = silent.first(self.assigned.get(name, ()), Scope())
+            origin = silent.first(self.assigned.get(name, ()), Scope()) or self.passed.get(name)
             if origin is not None:
                 through = f" (in ${name}, set at {origin.where}{origin.through})"
                 self._known[name] = replace(origin, through=through)
@@ -177,13 +188,15 @@ class Walk:
     def _arguments(self, word: Word, arguments: tuple[Any, ...], scope: Scope) -> Origin | None:
         """Arguments that a word evaluates itself see the first one as ``$item`` and ``$value``."""
         first: Origin | None = None
-        inner = scope
+        inner, calls = scope, getattr(word.run, SINKS, {}).get(0) == ACL_NAME
         for number, argument in enumerate(arguments):
             shape = word.shape_of(number)
             if shape.startswith("raw "):
                 continue
             itself = shape in ("lazy", "test")
             origin = self.into(argument, inner if itself else scope, _sink(word, number))
+            if origin is not None and calls:
+                self.flow.passed.setdefault(f"acl_arg{number}", origin)
             first = first or (None if shape == "test" else origin)
             inner = replace(inner, item=inner.item or origin, value=inner.value or origin)
         return first

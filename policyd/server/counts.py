@@ -33,16 +33,15 @@ class PrometheusMetrics:
         self._unforeseen: Counter[str] = Counter()  # series by the name of their metric
 
     def open(self) -> None:
-        """Open the files. Only after fork: they belong to one process.
+        """Open the files. Only after fork: they belong to one process. Raises OSError: the disk is full.
 
         A predecessor's counts go on; its gauges are forgotten.
         """
         from prometheus_client.mmap_dict import MmapedDict
-        from prometheus_client.multiprocess import mark_process_dead
 
-        mark_process_dead(self._process, self._directory)  # type: ignore[no-untyped-call]
         for kind, name in FILES.items():
             path = os.path.join(self._directory, f"{name}_{self._process}.db")
+            reserve(path, forget=kind is Kind.GAUGE)
             self._files[kind] = MmapedDict(path)  # type: ignore[no-untyped-call]
         for family in CATALOGUE:
             for labels in () if family.supervised else family.known:
@@ -99,8 +98,31 @@ class PrometheusMetrics:
 
         key = mmap_key(metric, sample, list(labels), list(labels.values()), family.help)
         file = self._files[family.kind]
+        if key not in file._positions and file._used + len(key.encode()) + ENTRY > ROOM:
+            return Cell(memoryview(bytearray(8)).cast("d"), 0)  # counted nowhere: a file that grows may find no room
         file.read_value(key)  # makes it
         return Cell(memoryview(file._m).cast("d"), file._positions[key] // 8)
+
+
+ROOM = 1 << 20
+"""Octets of a file, thousands of series."""
+
+ENTRY = 32
+"""Octets of a series in a file beside its key, at most."""
+
+
+def reserve(path: str, *, forget: bool) -> None:
+    """Have the disk keep `ROOM` for a file of counts: a write to a page of it without room would kill the process.
+
+    *forget* what is in it, and keep its room. Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.posix_fallocate(descriptor, 0, ROOM)
+        if forget:
+            os.pwrite(descriptor, bytes(8), 0)  # how much of it is in use
+    finally:
+        os.close(descriptor)
 
 
 FILES = {Kind.COUNTER: "counter", Kind.GAUGE: "gauge_livesum", Kind.HISTOGRAM: "histogram"}

@@ -124,9 +124,7 @@ class Worker:
 
         settings = self._post.settings
         if self._post.metrics:
-            counts = PrometheusMetrics(self._post.metrics, self._post.name)
-            counts.open()
-            self.metrics = counts
+            self._count()
         self._stores = stores(settings, self.metrics, partial(self.log.write, "panic"))
         self._stores.shared.open()
         resolver, prefetch = self._dns()
@@ -136,6 +134,16 @@ class Worker:
         self._archive = archive(settings, partial(self.log.write, "panic"))
         shared = self._stores.shared
         self._services = Services(resolver, shared, self.metrics, self.log, outbox=self._outbox, prefetch=prefetch)
+
+    def _count(self) -> None:
+        """Count from now on; where the disk has no room for that, judge mail without."""
+        counts = PrometheusMetrics(self._post.metrics, self._post.name)
+        try:
+            counts.open()
+        except OSError as error:
+            self.log.write("panic", f"{self._post.name} counts nothing: {self._post.metrics}: {error.strerror}")
+        else:
+            self.metrics = counts
 
     def _dns(self) -> tuple[Resolver, Prefetch]:
         from policyd.resolver.cache import Cache

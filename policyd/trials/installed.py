@@ -8,9 +8,9 @@ import stat
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from policyd.config import compile
-from policyd.errors import PolicyError
 from policyd.policy import Policy, Snapshot
 from policyd.settings import Settings
 from policyd.trials.shadow import harmless
@@ -26,13 +26,12 @@ def place(settings: Settings) -> Path:
 def install(snapshot: Snapshot, file: Path) -> None:
     """Have workers try the policy of *snapshot* from their next connection on. Raises OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_suffix(f".{os.getpid()}")
-    new.write_text(json.dumps(asdict(snapshot)))
-    owner = file.parent.stat()
-    if os.geteuid() == 0:
-        os.chown(new, owner.st_uid, owner.st_gid)
-    new.chmod(0o600)
-    new.replace(file)
+    owner, root = file.parent.stat(), os.geteuid() == 0
+    with NamedTemporaryFile("w", dir=file.parent, prefix=f"{FILE}.", delete=False) as new:  # 0600, and nobody's before
+        new.write(json.dumps(asdict(snapshot)))
+        if root:
+            os.fchown(new.fileno(), owner.st_uid, owner.st_gid)
+    os.replace(new.name, file)
 
 
 def remove(file: Path) -> bool:
@@ -80,6 +79,6 @@ class Installed:
     def _read(self) -> Policy | None:
         try:
             return harmless(compile(installed(self._file)))
-        except (OSError, ValueError, PolicyError) as error:
-            self._complain(f"the shadow policy cannot be used: {error}")
+        except Exception as error:  # a shadow keeps nobody from being judged
+            self._complain(f"the shadow policy cannot be used: {error or type(error).__name__}")
             return None

@@ -15,7 +15,8 @@ from policyd.observers import BODY
 from policyd.replies import Reply
 from policyd.transaction import Client, Connection, Proxy
 
-MAX_EVENTS = 10_000
+MAX_EVENTS = 10_000  # of one connection
+MAX_CONTENT = 16 << 20  # octets of all its messages: they are kept in memory until it ends
 CONTENT = ("header", "body")
 
 
@@ -68,7 +69,8 @@ class Recorder:
         self._complain = complain
         self._recorded = Recorded(start)
         self._macros: dict[str, str] = {}
-        self._size = 0
+        self._left = 0  # octets that may still be kept of this message
+        self._room = MAX_CONTENT  # and of all
 
     def told(self, event: str, arguments: tuple[Any, ...], reply: Reply | None, connection: Connection) -> None:
         """Write it down."""
@@ -79,16 +81,23 @@ class Recorder:
             self._recorded.client = _client(arguments[0])
             arguments = ()
         elif event == "mail":
-            self._size = 0
+            self._left = self._largest
         if connection.macros != self._macros:
             self._macros = dict(connection.macros)
             self._add("macros", (self._macros,), None)
-        if event in CONTENT:
-            self._size += sum(map(len, arguments))
-        if event not in CONTENT or self._size <= self._largest:
+        if event not in CONTENT or self._fits(sum(map(len, arguments))):
             self._add(event, arguments, reply)
         else:
             self._recorded.cut = True
+
+    def _fits(self, size: int) -> bool:
+        """Whether *size* octets more of this message are kept. After a part that is not, nothing is."""
+        if size > min(self._left, self._room):
+            self._left = -1
+            return False
+        self._left -= size
+        self._room -= size
+        return True
 
     def _add(self, event: str, arguments: Iterable[Any], reply: Reply | None) -> None:
         if len(self._recorded.events) >= MAX_EVENTS:
@@ -99,10 +108,12 @@ class Recorder:
         self._recorded.events.append((event, plain, verdict))
 
     def _write(self) -> None:
+        if not self._recorded.events:
+            return
         try:
             if os.path.exists(self._path) and os.path.getsize(self._path) >= self._full:
                 return
-            Files().append(self._path, self._recorded.line())
+            Files().append(self._path, self._recorded.line(), mode=0o600)
         except (OSError, Defer) as error:
             self._complain(f"a session cannot be recorded: {error}")
 

@@ -9,8 +9,9 @@ from typing import Any
 from policyd.conversation import Conversation
 from policyd.policy import Policy
 from policyd.transaction import Services
+from policyd.trials.parting import Parting
 from policyd.trials.recording import Recorded
-from policyd.trials.shadow import OF_CONNECTION, PHASES, answer
+from policyd.trials.shadow import PHASES, answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +52,20 @@ class Replay:
     def differences(self, recorded: Recorded) -> Iterator[Difference]:
         """Up to the first in each message, recipients excepted; none after one at connect or HELO."""
         self._clock.now = recorded.time
-        talk, parted = Conversation(self._policy, self._services), ""
+        talk, parting = Conversation(self._policy, self._services), Parting()
         for event, arguments, was in recorded.events:
             if event == "macros":
                 talk.macros.clear()
                 talk.macros.update(arguments[0])
                 continue
-            if event == "mail" and parted not in OF_CONNECTION:
-                parted = ""
-            if parted and event != "abort":
+            if not parting.concerns(event):
                 continue
             reply = _calls(talk, recorded)[event](*arguments)
             if was is None or (recorded.cut and event == "end_of_message"):
                 continue
             self.commands += 1
             if [reply.outcome.value, reply.code] != was[:2]:
-                parted = event if event != "rcpt" else ""
+                parting.happened(event)
                 now = " ".join(str(part) for part in was if part)
                 argument = str(arguments[0]) if arguments else ""
                 where = str(reply.where or "-")

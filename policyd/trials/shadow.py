@@ -14,10 +14,10 @@ from policyd.replies import Reply
 from policyd.resolver import no_prefetch
 from policyd.stores.apart import Apart
 from policyd.transaction import Connection, Log, Services
+from policyd.trials.parting import Parting
 
 PHASES = {"connect": "connect", "helo": "helo", "mail": "mail", "rcpt": "rcpt", "predata": "predata",
           "end_of_message": "data"}  # fmt: skip
-OF_CONNECTION = ("connect", "helo")
 
 
 class Silence:
@@ -47,18 +47,13 @@ def aside(services: Services) -> Services:
 
 
 class Shadow:
-    """A companion that judges by another *policy*. Differences go to *log* and *metrics*.
-
-    After the first one it has nothing more to say about a message, or, where
-    that was at connect or HELO, about the connection: the two are no longer
-    about the same.
-    """
+    """A companion that judges by another *policy*. Differences go to *log* and *metrics*."""
 
     def __init__(self, policy: Policy, services: Services, log: Log, metrics: Metrics) -> None:
         self._talk = Conversation(policy, services)
         self._log = log
         self._metrics = metrics
-        self._parted = ""  # the event at which the two came to differ
+        self._parting = Parting()
 
     @property
     def needs(self) -> frozenset[str]:
@@ -70,15 +65,13 @@ class Shadow:
         if event == "connect":
             self._talk.connection.macros = connection.macros
             self._talk.connection.own_fields = connection.own_fields
-        if event == "mail" and self._parted not in OF_CONNECTION:
-            self._parted = ""
-        if self._parted and event not in ("abort", "close"):
+        if not self._parting.concerns(event):
             return
         try:
             answer = getattr(self._talk, event)(*arguments)
         except Exception as error:
             self._count(event, "failed")
-            self._parted = "connect"
+            self._parting.for_good()
             report(self._log.write, f"shadow phase={event}", error)
         else:
             if reply is not None:
@@ -89,7 +82,7 @@ class Shadow:
             self._count(event, "same")
             return
         self._count(event, "different")
-        self._parted = event if event != "rcpt" else ""
+        self._parting.happened(event)
         self._log.write("main", " ".join(("shadow", *self._difference(event, arguments, ours, theirs))))
 
     def _count(self, event: str, result: str) -> None:

@@ -104,6 +104,26 @@ def test_options_of_an_mta_are_named_and_ignored(load, line):
     assert str(warning).splitlines()[0].endswith(f'policy:1:1: warning: option "{name}" has no effect in a milter')
 
 
+@pytest.mark.parametrize(
+    "value, named",
+    [
+        ("+smtp_confirmation +proxy -spf +tls_sni", [(16, "+smtp_confirmation"), (47, "+tls_sni")]),
+        ("+all -tls_sni +pid", []),
+        ("+received_sender +received_recipients +subject +millisec +incoming_port +incoming_interface", []),
+        ("+subjects", None),
+    ],
+)
+def test_log_selectors_without_effect(load, value, named):
+    if named is None:
+        with pytest.raises(PolicyError):
+            load(f"log_selector = {value}\n")
+        return
+    warnings = load(f"log_selector = {value}\n").warnings
+    assert [(warning.where.column, warning.message) for warning in warnings] == [
+        (column, f'log_selector: "{name}" changes nothing here') for column, name in named
+    ]
+
+
 @pytest.mark.parametrize("name", ["acl_smtp_vrfy", "acl_smtp_starttls", "acl_not_smtp", "acl_smtp_mime"])
 def test_acls_of_moments_without_a_milter_never_run(load, name):
     [warning] = load(f"{name} = accept\n").warnings

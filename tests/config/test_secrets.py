@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policyd import config, words
+from policyd.errors import PolicyError
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,27 @@ def test_a_secret_that_everybody_can_read(line, mode, found, tmp_path):
     warnings = [str(problem) for problem in config.load(file).warnings]
     told = [warning for warning in warnings if "everybody on this host can read" in warning]
     assert [warning.partition(": ")[0] for warning in told] == ([f"{file}:2"] if found else [])
+    assert "secret@" not in "".join(warnings)
+    assert "/secret" not in "".join(warnings)
+
+
+@pytest.mark.parametrize(
+    "line, shown",
+    [
+        ("store = redis:/u:s3cr3t@h", "    store = ..."),
+        ("hide tls_crl = s3cr3t", "    hide tls_crl = ...\n         ^"),
+        ('pgsql_servers = "h/b/u/s3cr3t', "    pgsql_servers = ..."),
+        ('primary_hostname = "x', '    primary_hostname = "x\n                       ^'),
+    ],
+)
+def test_problems_do_not_show_passwords(line, shown, tmp_path):
+    words.load()
+    file = tmp_path / "policy.conf"
+    file.write_text(f"{line}\n")
+    file.chmod(0o600)
+    try:
+        told = str(config.load(file).warnings[0])
+    except PolicyError as error:
+        told = str(error)
+    assert "\n".join(told.splitlines()[1:]).startswith(shown)
+    assert "s3cr3t" not in told

@@ -36,8 +36,8 @@ NAMES = st.sampled_from([*DOMAINS, *ENDS])
 LISTS = st.sampled_from(["+named", "/lines"])
 ADDRESSES = st.one_of(
     NAMES,
-    st.builds("{}@{}".format, st.sampled_from(["*", "*a", "^a", *LOCALS]), NAMES),
-    st.sampled_from(["^a@", "@@lsearch;/none"]),
+    st.builds("{}@{}".format, st.sampled_from(["*", "*a", *LOCALS]), NAMES).filter(lambda item: item[:2] != "@@"),
+    st.sampled_from(["^a@", "^.*@y", "@@lsearch;/none"]),
 )
 NETWORKS = st.sampled_from(
     [
@@ -130,9 +130,8 @@ SIGNS = st.sampled_from(["", "", "", "!", "! "])
 def test_written_lists(kind, data):
     items, subjects = KINDS[kind]
     chosen = data.draw(st.lists(st.builds("{}{}".format, SIGNS, items), min_size=1, max_size=14))
-    indexed, in_turn = both(
-        kind, "<;" + ";".join(item.replace(";", ";;") for item in chosen) + ";", data.draw(subjects)
-    )
+    text = "<; " + " ; ".join(item.replace(";", ";;") for item in chosen) + " ;"
+    indexed, in_turn = both(kind, text, data.draw(subjects))
     assert indexed == in_turn
 
 
@@ -160,16 +159,18 @@ LONG = [  # kind of list; a line, by its number; whom it is about, and what is l
     ("domain", "*.d{0}.example", "b.d77777.example", "*.d77777.example"),
     ("local_part", "user{0}", "user77777", "user77777"),
     ("string", "user{0}", "user77777", "user77777"),
-    ("host", "10.{1}.{2}.1", ip_address("10.77.77.1"), "10.77.77.1"),
-    ("host", "10.{1}.{2}.0/24", ip_address("10.77.77.9"), "10.77.77.0/24"),
-    ("host", "2001:db8:{1}:{2}::/64", ip_address("2001:db8:77:77::9"), "2001:db8:77:77::/64"),
+    ("host", "10.{1}.{2}.{3}", ip_address("10.3.9.27"), "10.3.9.27"),
+    ("host", "10.{1}.{2}.{3}/31", ip_address("10.3.9.27"), "10.3.9.26/31"),
+    ("host", "2001:db8:{2}:{3}::/64", ip_address("2001:db8:9:27::9"), "2001:db8:9:27::/64"),
 ]
 
 
 @pytest.mark.parametrize(("kind", "line", "subject", "left"), LONG)
 def test_long_files(kind, line, subject, left):
     """Finding a line takes no longer in a file of 100,000 than it takes Python to do a few hundred things."""
-    text = "".join(f"{line.format(number, number // 250, number % 250)}\n" for number in range(MANY))
+    text = "".join(
+        f"{line.format(number, number // 25600, number // 100 % 256, number % 100)}\n" for number in range(MANY)
+    )
     matcher, tx = compile_list(kind, Source.of("/lines", "policy", 1), Compiler()), transaction(Texts({"/lines": text}))
     assert matcher(tx, subject) == left
     start = time.thread_time()

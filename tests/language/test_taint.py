@@ -43,6 +43,10 @@ REFUSED = [
     ("set acl_m_who = $sender_address\n  condition = ${expand:$acl_m_who}", "$sender_address", "second expansion"),
     ("set acl_c_a = $acl_m_b\n  set acl_m_b = $local_part\n  condition = ${expand:$acl_c_a}", "$local_part", "second"),
     ("acl = helper $sender_address", "$sender_address", "file name"),
+    ("condition = ${acl{helper}{$sender_address}}", "$sender_address", "file name"),
+    ("condition = ${if acl{{helper}{x$local_part}}}", "$local_part", "file name"),
+    ("condition = ${if match{$local_part}{\\N(.+)\\N}{${acl{helper}{$1}}}}", "$local_part", "file name"),
+    ("condition = ${if acl{{between}{x}{$local_part}}}", "$local_part", "file name"),
     ("condition = ${readsocket{/run/$local_part}{x}}", "$local_part", "address of a server"),
     ("condition = ${readsocket{inet:$sender_helo_name:25}{x}}", "$sender_helo_name", "address of a server"),
     ("udpsend = $sender_helo_name:514:x", "$sender_helo_name", "address of a server"),
@@ -74,10 +78,18 @@ ALLOWED = [
     "senders = pgsql;SELECT 1 FROM t WHERE a='${quote_pgsql:$local_part}'",
     "domains = lsearch;/etc/mail/$primary_hostname : $sender_address_domain",
     "senders = $local_part@$domain : lsearch;/etc/mail/${md5:$local_part}",
+    "condition = ${acl{between}{x}{root}}",
 ]
 
 OPTIONS = "pgsql_servers = a/b/c/d\nmysql_servers = a/b/c/d\nredis_servers = 127.0.0.1//\nallow_run\nallow_readsocket\n"
-ACLS = "check_x:\n accept\nhelper:\n accept condition = ${if exists{/var/mail/$acl_arg1}}\n"
+ACLS = """\
+check_x:
+ accept
+helper:
+ accept condition = ${if exists{/var/mail/$acl_arg1}}
+between:
+ accept condition = ${acl{helper}{${lc:$acl_arg2}}}
+"""
 
 
 def policy(path: Path, statement: str, options: str = "") -> config.Policy:

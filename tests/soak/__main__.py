@@ -19,7 +19,7 @@ from soak.load import Load, connection_limit
 from soak.post import Post
 from soak.samples import EVERY, Samples, held
 from soak.tally import Tally
-from soak.world import WORKERS, World
+from soak.world import LOG, WORKERS, World
 
 WARM_UP = 15.0  # seconds of traffic before anything is compared
 
@@ -46,6 +46,7 @@ def main() -> int:
         print(_table(tally, lasted), flush=True)
         found = list(claims(seen))
     print("\n".join(map(_line, found)))
+    print(f"policyd's log: {LOG}")
     return int(not all(claim.holds for claim in found))
 
 

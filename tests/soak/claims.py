@@ -18,8 +18,18 @@ PHASE_TIMEOUT = 25.0  # the shipped one
 SLACK = 3.0  # seconds that a machine with other work may add
 GROWTH, OCTETS = 0.05, 2.0  # of memory, from the second third to the last: a share, or so many MB
 MORE_DESCRIPTORS = 4  # connections that a pool may keep
+RECIPIENTS = 5  # of one message, at most: what may be counted twice or not at all where a worker is killed
 SHOWN = 5
 MESSAGES = ("accept", "quarantine", "reject", "defer", "abort")
+
+
+def _labelled(name: str, **labels: str) -> str:
+    inside = ",".join(f'{label}="{value}"' for label, value in labels.items())
+    return f"{name}{{{inside}}}"
+
+
+UNHEARD = [_labelled("messages_total", action=end) for end in ("accept", "defer", "abort")]
+"""What may have become of messages whose senders did not wait for the answer."""
 
 
 @dataclass(frozen=True)
@@ -89,36 +99,41 @@ def _limited(seen: Evidence) -> Claim:
 
 
 def _counts(seen: Evidence) -> Claim:
-    """Both sides have counted the same, but for what was cut, or what nobody waited for."""
+    """Both sides have counted the same, but for what was cut; and who did not wait may have been told either."""
     tally = seen.tally
-    pairs = {
+    cut, unknown = tally.count("cut"), tally.count("unknown")
+    told, holds = [], True
+    for name, number in _pairs(tally).items():
+        grown = sum(seen.grown(each) for each in name.split(" + "))
+        unheard = unknown if name in UNHEARD else 0
+        unsure = cut * (RECIPIENTS if name.startswith("recipients") else 1)
+        holds = holds and number - unsure <= grown <= number + unheard + unsure
+        told.append(f"{name} {grown:,.0f} : {number:,}" + (f" … {number + unheard:,}" if unheard else ""))
+    return Claim(
+        f"policyd has counted what the clients have, but for {cut} that were cut", holds, "\n      ".join(told)
+    )
+
+
+def _pairs(tally: Tally) -> dict[str, int]:
+    """Metrics, or sums of them, and what we have counted."""
+    ends = {end: tally.count(end, phase="eom") for end in MESSAGES[:-1]} | {"abort": _aborted(tally)}
+    return {
         "connections_total": tally.connections,
         **{_labelled("recipients_total", action=action): number for action, number in tally.recipients.items()},
-        **{_labelled("messages_total", action=end): tally.count(end, phase="eom") for end in MESSAGES[:-1]},
-        _labelled("messages_total", action="abort"): _aborted(tally),
-        _labelled("decisions_total", action="reject", enforced="true", phase="mail"): tally.count(
-            "reject", phase="mail"
-        ),
-        _labelled("decisions_total", action="defer", enforced="true", phase="mail"): tally.count("defer", phase="mail"),
-        _labelled("decisions_total", action="defer", enforced="true", phase="connect"): tally.count(
-            "defer", phase="connect"
-        ),
+        **{_labelled("messages_total", action=end): number for end, number in ends.items()},
+        " + ".join(_labelled("messages_total", action=end) for end in MESSAGES): sum(ends.values())
+        + tally.count("unknown"),
+        **{
+            _labelled("decisions_total", action=action, enforced="true", phase=phase): tally.count(action, phase=phase)
+            for action, phase in (("reject", "mail"), ("defer", "mail"), ("defer", "connect"))
+        },
     }
-    unsure = tally.count("cut", "unknown")
-    told = "; ".join(f"{name} {seen.grown(name):,.0f} : {number:,}" for name, number in pairs.items())
-    holds = all(abs(seen.grown(name) - number) <= unsure for name, number in pairs.items())
-    return Claim(f"policyd has counted what the clients have, within {unsure} unsure", holds, told)
 
 
 def _aborted(tally: Tally) -> int:
     """Messages whose sender was accepted, and that had no verdict."""
     refused = sum(tally.count("reject", "defer", phase=phase) for phase in ("rcpt", "predata"))
     return tally.count("abort") + refused
-
-
-def _labelled(name: str, **labels: str) -> str:
-    inside = ",".join(f'{label}="{value}"' for label, value in labels.items())
-    return f"{name}{{{inside}}}"
 
 
 def _memory(seen: Evidence) -> Claim:

@@ -141,8 +141,13 @@ KILLS = (worker_killed, worker_killed_disk_full, worker_killed_redis_dead)
 
 EXPECTED = (
     r"worker-\d+ ended unasked: SIGKILL",
-    r"the policy stays as it was: .*60-soak\.conf.*",
-    r"the store (does not work|works again).*",
+    r'the policy stays as it was: .*/60-soak\.conf:3:8: unknown ACL condition or modifier "nonsense"',
+    r" +deny nonsense = 1",
+    r" +\^",
+    r" +a condition or a modifier",
+    r"store not available, store_error = local: redis://\S+: (Connection refused|timed out)",
+    r"store not available, store_error = local: redis://\S+: .*(closed|reset).*",
+    r"store available again after [\d.]+ s",
 )
 """Lines of the panic log that these faults bring about."""
 

@@ -14,6 +14,7 @@ from soak.traffic import BUSY, FORGED, KNOWN, Client, Kind
 
 THREADS = 200  # connections at once; while all of them wait, no other is opened
 PER_CONNECTION = (1, 1, 1, 2, 2, 4)  # transactions
+PAUSES = (0, 0, 0.05, 0.5)  # seconds between them
 MEAN = sum(PER_CONNECTION) / len(PER_CONNECTION)
 SIZES = {4_000: 1.0, 40_000: 1.0, 400_000: 0.6}  # weights beside those of the benchmark
 BUSY_SHARE, FORGED_SHARE = 0.10, 0.08  # of the connections
@@ -48,7 +49,8 @@ class Load:
         while not self._over.is_set():
             time.sleep(max(self._slot() - time.monotonic(), 0.0))
             address, kinds, sample = self._connection(chance)
-            Client(self._at, self._tally, sample, address or sample.client).run(kinds)
+            pause = chance.choice(PAUSES)
+            Client(self._at, self._tally, sample, address or sample.client, pause).run(kinds)
 
     def _slot(self) -> float:
         """When the next connection is to be opened. What was missed is not made up for."""

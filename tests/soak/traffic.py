@@ -70,10 +70,13 @@ NUMBERS = count()
 
 
 class Client:
-    """One connection from an MTA, on behalf of *address*; every wait is measured, and has an end."""
+    """One connection from an MTA, on behalf of *address*; every wait is measured, and has an end.
 
-    def __init__(self, at: str, tally: Tally, sample: Sample, address: str) -> None:
-        self._at, self._tally = at, tally
+    *pause*: seconds after each transaction.
+    """
+
+    def __init__(self, at: str, tally: Tally, sample: Sample, address: str, pause: float) -> None:
+        self._at, self._tally, self._pause = at, tally, pause
         self._sample, self._address = sample, address
         self.phase = "connect"
 
@@ -87,6 +90,8 @@ class Client:
                     return
                 for self._kind in kinds:
                     self._ended(self._transaction())
+                    time.sleep(self._pause)
+                    self._begun = time.monotonic()
                     if self._kind.stop in VANISH:
                         return
                 self._mta.send("Q")
@@ -97,7 +102,6 @@ class Client:
 
     def _ended(self, end: End) -> None:
         self._tally.ended(self._kind.name, self._kind.may, self._begun, end)
-        self._begun = time.monotonic()
 
     # -- commands
 

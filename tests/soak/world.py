@@ -27,6 +27,7 @@ from parts.sink import Sink
 from parts.unbound import Unbound
 
 CONF = Path(__file__).parents[2] / "conf.d"
+LOG = HOME.parent / "soak.log"  # policyd's log, kept
 DISK = "96m"  # what all state of policyd has
 TTL = 30  # seconds: DNS is asked again and again
 WORKERS = 2
@@ -43,6 +44,7 @@ POLICY = """\
 begin acl
 
 acl_check_rcpt:
+{lines}
   deny message = 550 5.1.1 generation {generation}: nobody is here
        domains = nobody.example
 """
@@ -138,6 +140,7 @@ class World:
             "RECIPIENT_LIMIT": "100000",
         }
         self.policyd = undo.enter_context(Policyd(self._sources, self.socket_option, options, macros))
+        undo.callback(lambda: LOG.write_text(self.policyd.log()))
         self._exporter = self.children()[0]  # it is the first that the supervisor starts
         self._install_shadow(options["state_directory"])
 
@@ -152,7 +155,7 @@ class World:
         """Another generation of the policy, or *text* in its place."""
         if not text:
             self.generation += 1
-            text = POLICY.format(generation=self.generation)
+            text = POLICY.format(generation=self.generation, lines="#\n" * self.generation)  # rules with new names
         (self._sources / "60-soak.conf").write_text(text)
 
     # -- what is seen of it

@@ -110,7 +110,7 @@ def test_a_conversation_in_company_is_explained_as_well():
     talk.connect(Client(ip_address("192.0.2.1"), 1234))
     reply = talk.mail("<bad@x.test>")
     assert kept.find(reply.explanation).story[-1] == "  policy:3 deny: ok"
-    assert len(world.log.of("main")) == 1
+    assert [line.split()[0] for line in world.log.of("main")] == ["H=[192.0.2.1]", "shadow"]
     assert world.log.of("panic") == []
     assert world.counts.events.count(("shadow_verdicts_total", "connect", "same")) == 1
 
