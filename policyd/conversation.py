@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from policyd.edits import DeleteRecipient, Edit, Quarantine, header_edits
@@ -53,6 +54,9 @@ COMMANDS = {
 }
 """How the command begins that a phase judges: a milter is told its argument, so how it was written is a guess."""
 
+UNWRITTEN = (Phase.CONNECT, Phase.DKIM, Phase.DATA)
+"""Phases without a command of their own."""
+
 
 class Conversation:
     """One SMTP connection. Keeps the policy it began with."""
@@ -64,8 +68,9 @@ class Conversation:
         self._services = services
         self._witness = witness
         self._watch = Watch.of(policy.needs)
-        self._trace = trace
         self.connection = Connection(Client())
+        self._trace = _all_of(witness, trace, self.connection)
+        self._spoken = partial(_speak, witness)
         self.tx = self._fresh()
         self._open = False  # between connect and the end
         self._dropped = False
@@ -266,17 +271,10 @@ class Conversation:
             checks=self.connection.checks.copy(),
             message=Message(self._watch.counted),
             frame=Frame(captures=captures),
-            trace=self._tell if self._trace or self._witness else self.connection.trace,
+            trace=self._trace or self.connection.trace,
+            on_rehearsal=self._spoken,
             answers=self._witness.story.answers if self._witness else None,
         )
-
-    def _tell(self, subject: Any, outcome: Any) -> None:
-        """A `policyd.language.frame.Trace` for all who want to know."""
-        if self._witness:
-            self._witness.story.tell(subject, outcome)
-        for trace in (self._trace, self.connection.trace):
-            if trace:
-                trace(subject, outcome)
 
     def _judge(self, phase: Phase, argument: str = "", parameters: tuple[str, ...] = ()) -> Reply:
         """Run the phase's ACL, if it has one, and put its verdict into words."""
@@ -289,13 +287,9 @@ class Conversation:
             self._witness.story.begin(phase, argument)
         tx.dry_run, quarantine = self._policy.settings.dry_run, tx.quarantine
         verdict = self._verdict(phase)
-        reply = worded(tx, verdict)
-        if self._witness and reply.outcome is not Outcome.OK:
-            reply = self._witness.explained(tx, verdict, reply)
+        reply = self._spoken(tx, verdict)
         metrics, name = self._services.metrics, NAMES[phase]
         metrics.observe("phase_duration_seconds", time.monotonic() - start, phase=name)
-        enforced = "false" if tx.dry_run else "true"
-        metrics.count("decisions_total", phase=name, action=ACTIONS[reply.outcome], enforced=enforced)
         if verdict.where is not None:
             metrics.count("rule_hits_total", phase=name, rule=verdict.where.place)
         if verdict.outcome in FAULTS and not verdict.verb:
@@ -319,7 +313,7 @@ class Conversation:
             tx.command_path = argument
             tx.command_argument = " ".join((argument, *parameters))
             tx.command = COMMANDS[phase] + tx.command_argument
-            if phase not in (Phase.CONNECT, Phase.DKIM, Phase.DATA):
+            if phase not in UNWRITTEN:
                 self.connection.commands.append(tx.command.partition(" ")[0])
         tx.command_rates.clear()
         tx.reject_targets = ("main", "reject")
@@ -337,3 +331,29 @@ class Conversation:
             self.tx.complain(f'"discard" verb not allowed in {phase.title} ACL')
             return Verdict(Outcome.ERROR, where=verdict.where)
         return verdict
+
+
+def _speak(witness: Witness | None, tx: Transaction, verdict: Verdict) -> Reply:
+    """A verdict in words: logged, explained and counted."""
+    reply = worded(tx, verdict)
+    if witness and reply.outcome is not Outcome.OK:
+        reply = witness.explained(tx, verdict, reply)
+    enforced = "false" if tx.dry_run else "true"
+    action = ACTIONS[reply.outcome]
+    tx.services.metrics.count("decisions_total", phase=NAMES[tx.phase], action=action, enforced=enforced)
+    return reply
+
+
+def _all_of(witness: Witness | None, trace: Trace | None, connection: Connection) -> Trace | None:
+    """All who want to know what is evaluated. They do not know the conversation: a ring is collected late."""
+    if witness is None:
+        return trace
+    tell = witness.story.tell
+
+    def all_of(subject: Any, outcome: Any) -> None:
+        tell(subject, outcome)
+        for other in (trace, connection.trace):
+            if other:
+                other(subject, outcome)
+
+    return all_of

@@ -83,7 +83,8 @@ SOURCES = ("milter", "proxy_v1", "proxy_v2", "xclient", "received")
 C, G, H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 
 CATALOGUE = (
-    Family("build_info", G, "1, with the versions at work.", {"version": (), "python": (), "pymilter": (), "pyspf": (), "dkimpy": ()},
+    Family("build_info", G, "1, with the versions at work.",
+           {"version": (), "python": (), "pymilter": (), "pyspf": (), "dkimpy": ()},
            supervised=True),
     Family("start_time_seconds", G, "When the daemon started, in seconds since 1970.", supervised=True),
     Family("config_info", G, "1, with the hash of the policy in force.", {"hash": ()}, supervised=True),
@@ -132,6 +133,10 @@ CATALOGUE = (
     Family("check_duration_seconds", H, "Time one check took.", {"check": ()}, SECONDS),
     Family("errors_total", C, "Unexpected exceptions, and what the client was told instead of a verdict.",
            {"phase": PHASES, "outcome": ("fail_open", "fail_defer", "fail_reject")}),
+    Family("milter_protocol_errors_total", C,
+           "What the MTA told and could not be used; encoding: the name of a client or a field that is not UTF-8; "
+           "negotiation: another client on a channel that was agreed on under another policy.",
+           {"kind": ("encoding", "negotiation")}),
     Family("explanations_lost_total", C, "Refusals whose explanation could not be kept."),
     Family("shadow_verdicts_total", C, "Answers of a shadow policy, compared with those that were given.",
            {"phase": PHASES, "result": ("same", "different", "failed")}),

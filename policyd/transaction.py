@@ -173,6 +173,8 @@ class Transaction:
     unwanted_headers: list[Header] = field(default_factory=list)  # to be removed one by one
     quarantine: str = ""  # why the message is to be held
     dry_run: bool = False  # the verdict of the ACL that runs now is only logged and counted
+    rehearsals: int = 0  # verdicts of statements on trial
+    on_rehearsal: Callable[[Transaction, Any], Any] | None = None  # who logs and counts them
     acl_variables: dict[str, str] = field(default_factory=dict)  # $acl_m…
     facts: dict[str, Any] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)  # per_mail limits already counted
@@ -271,6 +273,14 @@ class Transaction:
     def read_file(self, path: str) -> str:
         """The text of a file that the policy names. Raises `Defer`."""
         return self.services.files.read(path)
+
+    def rehearse(self, verdict: Any) -> None:
+        """End the dry run that a statement has asked for itself; log and count its *verdict*, if it has come to one."""
+        if verdict is not None and self.on_rehearsal is not None:
+            self.on_rehearsal(self, verdict)
+            self.rehearsals += 1
+            self.frame.user_message = self.frame.log_message = None
+        self.dry_run = False
 
     def happened(self, name: str, data: str) -> None:
         """Tell the policy's ``event_action``."""

@@ -29,7 +29,7 @@ MAY_IMPORT = {  # unit: the units whose names it may use; every unit may use its
     "checks": "durations errors mail resolver stores",
     "outbox": "errors journal",
     "pools": "errors",
-    "events": "errors language resolver transaction",
+    "events": "errors journal language resolver transaction",
     "transaction": "crowd edits errors events files language mail metrics outbox policy pools resolver settings stores",
     "handover": "errors language mail replies transaction",
     "observers": "language policy resolver transaction",
@@ -47,7 +47,7 @@ MAY_IMPORT = {  # unit: the units whose names it may use; every unit may use its
     "trials": "config conversation errors files journal metrics observers outbox policy replies resolver settings"
     " stores transaction",
     "doctor": "durations server settings",
-    "explanations": "errors language loglines mail policy replies resolver settings stores transaction",
+    "explanations": "errors journal language loglines mail policy replies resolver settings stores transaction",
     "cli": "*",
 }
 

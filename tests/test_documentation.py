@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(conf|console|python|file|zone)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DROP_IN = re.compile(r"[#;] (conf\.d/\S+\.conf|policyd/\S+\.py|/etc/policyd/\S+|\S+\.zone)\n")
 CHAPTER = re.compile(r"^(?=## )", re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+RUNBOOK = re.compile(r"runbook: (\S+)#(\S+)")
 HOME = "/etc/policyd/"  # on the pages; a directory of the test's own here
 
 
@@ -94,3 +96,30 @@ def test_there_are_examples() -> None:
     """The two tests above have something to do."""
     assert len(blocks("conf")) >= 5
     assert len(blocks("console")) >= 3
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of a page may say."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links(page: Path) -> None:
+    """They lead to files and headings that are there."""
+    links = [(page.parent / found[1] if found[1] else page, found[2]) for found in LINK.finditer(page.read_text())]
+    assert [str(file) for file, _ in links if not file.exists()] == []
+    assert [(file.name, at) for file, at in links if at and at not in anchors(file)] == []
+
+
+def test_every_page_can_be_found() -> None:
+    """README.md leads to each, in one step."""
+    linked = {(ROOT / found[1]).resolve() for found in LINK.finditer((ROOT / "README.md").read_text()) if found[1]}
+    assert [page.name for page in PAGES[1:] if page not in linked] == []
+
+
+def test_runbooks() -> None:
+    """Each alert leads to a heading."""
+    runbooks = RUNBOOK.findall((ROOT / "docs" / "monitoring" / "alerts.yml").read_text())
+    assert len(runbooks) >= 10
+    assert [at for file, at in runbooks if at not in anchors(ROOT / file)] == []

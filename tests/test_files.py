@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import threading
 import time
 
@@ -168,3 +170,39 @@ def test_many_who_want_it_wait_for_one_who_reads(path):
         thread.join()
     assert found == ["one"] * 20
     assert CALLS == ["one"]
+
+
+def test_appending(tmp_path):
+    file = tmp_path / "new"
+    Files().append(str(file), "one\n")
+    Files().append(str(file), "two\xff\n", mode=0o600)  # it is there already
+    assert file.read_bytes() == b"one\ntwo\xff\n"
+    assert file.stat().st_mode & 0o777 == 0o640 & ~_mask()
+
+
+def test_what_there_is_no_room_for_is_not_there_in_part(tmp_path):
+    file = tmp_path / "short"
+    file.write_text("whole\n")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # octets
+    try:
+        with pytest.raises(Unopened, match="No space left on device"):
+            Files().append(str(file), "too long a line\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_text() == "whole\n"
+
+
+def test_a_file_that_somebody_else_keeps_locked(tmp_path, monkeypatch):
+    monkeypatch.setattr("policyd.files.PATIENCE", 0.05)
+    with open(tmp_path / "file", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(Unopened, match="to append: Resource temporarily unavailable"):
+            Files().append(str(tmp_path / "file"), "x")
+    assert (tmp_path / "file").read_text() == ""
+
+
+def _mask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -274,6 +274,18 @@ def test_the_rules_are_well_formed():
     assert {rule["alert"] for rule in rules()} == set(CASES)
 
 
+def test_the_page_says_how_prometheus_is_set_up(tmp_path):
+    page = (ALERTS.parent / "README.md").read_text()
+    (settings,) = re.findall(r"^```yaml\n# prometheus.yml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "prometheus.yml").write_text(settings)
+    (tmp_path / "alerts.yml").write_text(ALERTS.read_text())
+    command = [program("promtool"), "check", "config", tmp_path / "prometheus.yml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "SUCCESS: 15 rules found" in done.stdout
+    assert "fifteen alerts" in page
+
+
 @pytest.mark.parametrize("alert", CASES)
 def test_alerts(tmp_path, alert):
     """Each fires when it has to, and not before, and no other does instead."""

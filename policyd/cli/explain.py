@@ -39,7 +39,7 @@ def command(path: str, count: int, as_json: bool, identity: str | None) -> None:
     except (Defer, ValueError) as error:
         raise click.ClickException(str(error)) from None
     for one in found:
-        say([json.dumps(asdict(one))] if as_json else one.lines() if identity else [_line(one)])
+        say([json.dumps(asdict(one))] if as_json else one.lines() if identity else [one.summary()])
 
 
 def _found(kept: Archive, identity: str) -> Explanation:
@@ -51,7 +51,3 @@ def _found(kept: Archive, identity: str) -> Explanation:
 
 def _last(kept: Archive, count: int) -> list[Explanation]:
     return sorted(kept.all(), key=lambda one: one.time)[-count:]
-
-
-def _line(one: Explanation) -> str:
-    return f"{one.identity} {one.verdict} ({one.where})"

@@ -12,7 +12,7 @@ import click
 
 from policyd import config, words
 from policyd.cli.dialogue import feed_headers
-from policyd.cli.options import complain, octets, say
+from policyd.cli.options import complain, octets, say, say_safely
 from policyd.cli.session import endpoint
 from policyd.cli.world import services
 from policyd.conversation import Conversation
@@ -51,7 +51,10 @@ def command(path: str, as_json: bool, **options: Any) -> None:
     witness = Witness(Archive(MemoryStore(), AN_HOUR))
     trial = Trial(Conversation(policy, world, witness=witness), witness)
     trial.run(options)
-    say([json.dumps(trial.summary())] if as_json else trial.lines())
+    if as_json:
+        say([json.dumps(trial.summary())])
+    else:
+        say_safely(trial.lines())
     sys.exit(0 if trial.accepted else 1)
 
 

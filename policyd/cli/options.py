@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import click
 
+from policyd.journal import printable
+
 
 def octets(argument: str) -> str:
     """An argument of the command line as the octets it was typed in."""
@@ -31,6 +33,11 @@ def complain(problems: Iterable[object]) -> None:
     """Problems, on standard error, in the octets in which they were written."""
     for problem in problems:
         click.echo(written(str(problem)), err=True)
+
+
+def say_safely(lines: Iterable[str]) -> None:
+    """Lines, on standard output, with what others have written: no terminal is told what to do."""
+    say(printable(line).encode().decode("latin-1") for line in lines)
 
 
 def say(lines: Iterable[str]) -> None:

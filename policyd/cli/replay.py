@@ -9,7 +9,7 @@ from typing import TextIO
 import click
 
 from policyd import config, words
-from policyd.cli.options import complain, say
+from policyd.cli.options import complain, say, say_safely
 from policyd.cli.world import services
 from policyd.errors import PolicyError
 from policyd.stores import MemoryStore
@@ -39,7 +39,7 @@ def command(path: str, zones: tuple[str, ...], file: TextIO) -> None:
             count += 1
             found = [str(difference) for difference in replay.differences(recorded)]
             differences += len(found)
-            say(found)
+            say_safely(found)
     except ValueError as error:
         raise click.ClickException(f"{file.name}: {error}") from None
     say([f"{count} sessions, {replay.commands} answers, {differences} of them different"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,6 +15,7 @@ PUBLIC = {  # resolvers for everybody, which most DNS lists refuse to answer
     "2606:4700:4700::1111", "2606:4700:4700::1001", "2001:4860:4860::8888", "2001:4860:4860::8844", "2620:fe::fe",
 }  # fmt: skip
 CACHE = "install one on this host (unbound) and set DNS_SERVERS = 127.0.0.1 in 00-local.conf"
+NAME_SERVER = re.compile(r"nameserver\s+(\S+)", re.ASCII)
 UNSYNCHRONIZED = 5  # TIME_ERROR of adjtimex(2)
 TIMEX = 1024  # octets, and then some, for its struct
 
@@ -26,7 +28,14 @@ def about_the_host(site: Site, resolv_conf: Path = Path("/etc/resolv.conf")) -> 
 
 def _servers(resolv_conf: Path) -> tuple[str, ...]:
     lines = resolv_conf.read_text("latin-1").splitlines() if resolv_conf.exists() else []
-    return tuple(line.split()[1] for line in lines if line.startswith("nameserver ") and line.split()[1:])
+    return tuple(found[1] for found in map(NAME_SERVER.match, lines) if found and _is_address(found[1]))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
 
 
 def _resolvers(servers: tuple[str, ...]) -> Iterator[Finding]:
@@ -36,7 +45,7 @@ def _resolvers(servers: tuple[str, ...]) -> Iterator[Finding]:
     elif public:
         text = f"DNS is asked of {', '.join(public)}: DNS lists do not answer resolvers that serve everybody"
         yield Finding(Grade.BAD, text, CACHE)
-    elif not ip_address(servers[0].partition("%")[0]).is_loopback:
+    elif not ip_address(servers[0]).is_loopback:
         text = f"DNS is asked of {servers[0]}, another host: each question of a message waits for the network"
         yield Finding(Grade.DOUBTFUL, text, CACHE)
     else:

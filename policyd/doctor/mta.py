@@ -53,10 +53,14 @@ def _outside(place: Place, service: Service) -> str:
 
 
 def _unattached(service: Service, site: Site) -> Finding:
-    others = ", ".join(str(milter.place.path or milter.place.address) for milter in service.milters) or "none"
+    others = ", ".join(_shown(milter.place) for milter in service.milters) or "none"
     here = site.settings.milter_socket
     text = f"{service.name}: policyd is not attached; it listens at {here}, the milters are: {others}"
     return Finding(Grade.BAD, text, site.mta.say("attach", milter=_seen_by(service, site)))
+
+
+def _shown(place: Place) -> str:
+    return place.path or f"{place.host}:{place.port}"
 
 
 def _seen_by(service: Service, site: Site) -> str:
@@ -94,7 +98,7 @@ def _reachable(milter: Milter, service: Service, _: Site) -> Iterator[Finding]:
         return
     yield Finding(
         Grade.BAD,
-        f"{service.name}: {who} cannot reach {place.path or place.address}: {reason}",
+        f"{service.name}: {who} cannot reach {_shown(place)}: {reason}",
         "SOCKET_GROUP in 00-local.conf, or a socket inside the chroot"
         if place.path
         else "MILTER_SOCKET in 00-local.conf",

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from policyd.explanations.inputs import inputs
-from policyd.explanations.record import Explanation, shortened
+from policyd.explanations.record import Explanation, shown
 from policyd.explanations.story import Story
 from policyd.language.verdict import Outcome, Verdict
 from policyd.loglines import discard, rejection
-from policyd.mail.octets import printable
 from policyd.replies import REHEARSED, Reply, rendered
 from policyd.resolver import Answer
 from policyd.settings import Settings
@@ -66,16 +65,16 @@ def explanation(name: str, tx: Transaction, verdict: Verdict, reply: Reply, stor
         identity=name,
         time=tx.services.clock(),
         phase=str(tx.phase.name).lower(),
-        verdict=shortened(printable(f"{REHEARSED}{line}" if tx.dry_run else line)),
-        reply=shortened(" / ".join(rendered(reply))),
-        where=str(reply.where or "-"),
-        client=full_host(tx) or "local",
+        verdict=shown(f"{REHEARSED}{line}" if tx.dry_run else line),
+        reply=shown(" / ".join(rendered(reply))),
+        where=shown(str(reply.where or "-")),
+        client=shown(full_host(tx) or "local"),
         source=tx.connection.client.source,
-        helo=tx.connection.helo,
-        sender=f"<{tx.sender.text}>" if tx.sender else "",
-        recipients=tuple(f"<{recipient.text}>" for recipient in recipients),
-        queue_id=tx.connection.macros.get("i", ""),
-        story=tuple(shortened(printable(line)) for line in story.lines),
+        helo=shown(tx.connection.helo),
+        sender=shown(f"<{tx.sender.text}>") if tx.sender else "",
+        recipients=tuple(shown(f"<{recipient.text}>") for recipient in recipients),
+        queue_id=shown(tx.connection.macros.get("i", "")),
+        story=tuple(shown(line) for line in story.lines),
         inputs=inputs(tx, story.steps),
         dns=tuple(_answer(*question, answer) for question, answer in story.answers.items()),
     )
@@ -88,4 +87,4 @@ def _answer(rtype: str, name: str, answer: Answer | None) -> str:
         said = "NXDOMAIN"
     else:
         said = ", ".join(str(record) for record in answer.records) or "no such record"
-    return shortened(printable(f"{rtype} {name}: {said}"))
+    return shown(f"{rtype} {name}: {said}")

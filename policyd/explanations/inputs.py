@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 
 from policyd.errors import Defer, ExpansionError, ForcedFail
-from policyd.explanations.record import shortened
+from policyd.explanations.record import shown
 from policyd.language.again import expansion
 from policyd.language.registry import VOCABULARY, Kind
 from policyd.language.verdict import Step
-from policyd.mail.octets import printable
 from policyd.transaction import Transaction
 
 NAMED = re.compile(r"\$\{?([a-z][a-z0-9_]*)", re.ASCII)
@@ -23,7 +22,7 @@ def inputs(tx: Transaction, steps: Iterable[Step]) -> dict[str, str]:
     for name in dict.fromkeys(name for step in steps for name in _names(step)):
         value = _value(tx, name)
         if value:
-            found[f"${name}"] = shortened(printable(value))
+            found[f"${name}"] = shown(value)
     return found
 
 

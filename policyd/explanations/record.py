@@ -8,12 +8,18 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
+from policyd.journal import printable
+from policyd.mail.octets import printable as escaped
+
 MAX_VALUE = 300  # octets of one value
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a command was refused, or mail thrown away. *time* in seconds since 1970; *story* and *dns* line by line; *inputs* by name."""
+    """Why a command was refused, or mail discarded: text, no longer octets.
+
+    *time* in seconds since 1970; *story* and *dns* line by line; *inputs* by name.
+    """
 
     identity: str
     time: float
@@ -47,7 +53,14 @@ class Explanation:
             raise ValueError(f"not an explanation: {error}") from None
 
     def lines(self) -> Iterator[str]:
-        """For reading."""
+        """For reading; UTF-8, one character per octet."""
+        return (line.encode().decode("latin-1") for line in self._lines())
+
+    def summary(self) -> str:
+        """The same in one line."""
+        return f"{self.identity} {self.verdict} ({self.where})".encode().decode("latin-1")
+
+    def _lines(self) -> Iterator[str]:
         when = time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime(self.time))
         yield f"{self.identity}  {when}  {self.queue_id}".rstrip()
         yield self.verdict
@@ -73,6 +86,7 @@ def _section(title: str, lines: tuple[str, ...] | list[str]) -> Iterator[str]:
         yield from (f"  {line}" for line in lines)
 
 
-def shortened(value: str) -> str:
-    """A value that is fit to be kept, and to be shown."""
-    return value if len(value) <= MAX_VALUE else f"{value[:MAX_VALUE]} … ({len(value)} octets)"
+def shown(value: str) -> str:
+    """*value*, octets, as text that is fit to be kept, and to be shown: on one line, printable, and not too long."""
+    kept = printable(escaped(value[:MAX_VALUE]))
+    return kept if len(value) <= MAX_VALUE else f"{kept} … ({len(value)} octets)"

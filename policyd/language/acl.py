@@ -17,7 +17,7 @@ from policyd.language.frame import Context
 from policyd.language.registry import COMPUTED, Kind, Word, did_you_mean
 from policyd.language.source import BLANKS, Piece, Source
 from policyd.language.taint import Sink
-from policyd.language.verdict import MAX_NESTED_ACLS, VERBS, Acl, Outcome, Statement, Step, Verdict, run_acl
+from policyd.language.verdict import FAIL, MAX_NESTED_ACLS, OK, VERBS, Acl, Outcome, Statement, Step, Verdict, run_acl
 
 if TYPE_CHECKING:
     from policyd.language.compiler import Compiler
@@ -242,7 +242,7 @@ def _word_step(word: Word, argument: Source, negated: bool, where: Where, compil
         return Step(where, label, lambda ctx: run(ctx, getter(ctx)) and None, phases=word.phases)
 
     def condition(ctx: Context) -> Outcome:
-        return Outcome.OK if run(ctx, getter(ctx)) else Outcome.FAIL
+        return OK if run(ctx, getter(ctx)) else FAIL
 
     return Step(where, label, condition, negated=negated, decides=True, phases=word.phases)
 

@@ -39,6 +39,11 @@ class Context(Protocol):
     """The language's view of a transaction."""
 
     frame: Frame
+    dry_run: bool  # what the ACL comes to is only logged and counted
+    rehearsals: int  # how many verdicts of statements were only logged and counted
+
+    def rehearse(self, verdict: Any) -> None:
+        """End the dry run that a statement has asked for itself; log and count its *verdict*, if it has come to one."""
 
     @property
     def phase(self) -> Flag:

@@ -140,43 +140,44 @@ class Acl:
     foreseen: list[tuple[Flag, Foresight]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Messages:
-    """The ``message`` and ``log_message`` met so far in one statement; the last of each counts."""
-
-    message: Step | None = None
-    log_message: Step | None = None
-    endpass: bool = False
-
-
 def run_acl(acl: Acl, ctx: Context) -> Verdict:
     """The first statement that ends the ACL decides; running off the end is a denial.
 
-    Its messages are then those that the last statement left behind.
+    Its messages are then those that the last statement left behind. What a
+    statement on trial decides ends nothing.
     """
-    frame = ctx.frame
+    frame, rehearsals = ctx.frame, ctx.rehearsals
     frame.user_message = frame.log_message = None
     for statement in acl.statements:
         frame.user_message = frame.log_message = None
         frame.details = False
         frame.remarks = []
+        on_trial = ctx.dry_run
         verdict = run_statement(statement, ctx)
-        if verdict is not None:
+        if ctx.dry_run is not on_trial and _is_tried_alone(statement, verdict):
+            ctx.rehearse(verdict)
+        elif verdict is not None:
             return verdict
+    if ctx.rehearsals != rehearsals:  # it is let through, and nothing else has an opinion
+        return Verdict(OK, where=acl.where)
     return Verdict(FAIL, frame.user_message, frame.log_message, acl.where)
+
+
+def _is_tried_alone(statement: Statement, verdict: Verdict | None) -> bool:
+    """Whether a statement that has asked for a dry run did so for itself: ``warn`` asks for the ACL."""
+    return statement.verb != "warn" and (verdict is None or verdict.outcome is not OK)
 
 
 def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
     """The verdict, when this statement ends the ACL."""
-    messages = _Messages()
-    outcome = _conditions(statement, ctx, messages)
+    outcome, met = _conditions(statement, ctx)
     if outcome in SPEAKS[statement.verb]:
-        _speak(statement.verb, outcome, messages, ctx)
+        _speak(statement.verb, outcome, _roles(statement, met), ctx)
     if ctx.trace:
         ctx.trace(statement, outcome)
     ending = VERBS[statement.verb][outcome]
     if ending is PASS:
-        ending = SAME if messages.endpass else NEXT
+        ending = SAME if "endpass" in _roles(statement, met) else NEXT
     if ending is NEXT:
         _go_on(statement, outcome, ctx)
         return None
@@ -194,27 +195,22 @@ def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
     return Verdict(final, frame.user_message, frame.log_message, statement.where, frame.details, verb)
 
 
-def _conditions(statement: Statement, ctx: Context, messages: _Messages) -> Outcome:
-    """Run the steps up to the first that is not true."""
-    for step in statement.steps:
+def _conditions(statement: Statement, ctx: Context) -> tuple[Outcome, int]:
+    """Run the steps up to the first that is not true: what they come to, and how many were met before."""
+    for number, step in enumerate(statement.steps):
         if step.role:
-            _remember(step, messages)
             continue
         outcome = _outcome(step, ctx)
         if ctx.trace:
             ctx.trace(step, outcome)
         if outcome is not None and outcome is not OK:
-            return outcome
-    return OK
+            return outcome, number
+    return OK, len(statement.steps)
 
 
-def _remember(step: Step, messages: _Messages) -> None:
-    if step.role == "endpass":
-        messages.endpass = True
-    elif step.role == "message":
-        messages.message = step
-    else:
-        messages.log_message = step
+def _roles(statement: Statement, met: int) -> dict[str, Step]:
+    """The steps with a role among the first that were *met*, by that; the last of each counts."""
+    return {step.role: step for step in statement.steps[:met] if step.role}
 
 
 def _outcome(step: Step, ctx: Context) -> Outcome | None:
@@ -241,18 +237,18 @@ def _fault(ctx: Context, outcome: Outcome, reason: str) -> Outcome:
     return outcome
 
 
-def _speak(verb: str, outcome: Outcome, messages: _Messages, ctx: Context) -> None:
+def _speak(verb: str, outcome: Outcome, roles: dict[str, Step], ctx: Context) -> None:
     """Expand the statement's own messages, now that its outcome is known."""
     frame = ctx.frame
     old_user, old_log = frame.user_message, frame.log_message or frame.user_message
     if verb == "warn" or (outcome is OK and verb in ("accept", "discard")):
         frame.user_message = frame.log_message = None
-    if messages.message and not (messages.endpass and outcome is OK):
+    if "message" in roles and not ("endpass" in roles and outcome is OK):
         frame.verify_message = old_user or ""
-        frame.user_message = _expanded(messages.message, ctx) or frame.user_message
-    if messages.log_message:
+        frame.user_message = _expanded(roles["message"], ctx) or frame.user_message
+    if "log_message" in roles:
         frame.verify_message = old_log or ""
-        text = _expanded(messages.log_message, ctx)
+        text = _expanded(roles["log_message"], ctx)
         if text:
             frame.log_message = f"{text}: {frame.log_message}" if frame.log_message else text
     if frame.log_message is None and verb != "warn":

@@ -34,6 +34,8 @@ ANSWERS = {  # outcome: (what libmilter is told, default reply code, default enh
 FAILURE = Reply(Outcome.ERROR, 451, "4.3.0", (TROUBLE,))
 """What the client is told when policyd itself fails."""
 
+GONE = Reply(Outcome.ERROR, 451, "4.3.0", ("the MTA has not waited for the answer",))
+"""What the log says of a message whose MTA has gone before it heard of the changes: an accident of its own."""
 
 UNANNOUNCED = Reply(Outcome.DEFER, 451, "4.7.1", ("Command refused, required Proxy negotiation failed",))
 """What it is told when it comes from a gateway's address, and no gateway has told of it; the store may be to blame."""
@@ -117,6 +119,7 @@ class Session:
     def refuse(self) -> int:
         """Have nothing to do with this connection: nobody knows what was agreed for it."""
         self._refusal = FAILURE
+        self._host.metrics.count("milter_protocol_errors_total", kind="negotiation")
         return int(milter.TEMPFAIL)
 
     # -- replies
@@ -258,10 +261,22 @@ class Session:
 
     def _verdict(self) -> Reply:
         reply = self._talk.end_of_message()
-        if reply.outcome is Outcome.OK:
-            for edit in self._talk.edits:
+        try:
+            for edit in self._talk.edits if reply.outcome is Outcome.OK else ():
                 APPLY[type(edit)](self, edit)
+        except milter.error:
+            if self._is_heard():
+                raise
+            return GONE
         return reply
+
+    def _is_heard(self) -> bool:
+        """Whether the MTA can still be told anything; here, that we are at work."""
+        try:
+            self._ctx.progress()
+        except milter.error:
+            return False
+        return True
 
     @guarded(_ignore)
     def abort(self) -> int:
@@ -283,6 +298,7 @@ class Session:
 
     def missed(self, error: UnicodeDecodeError) -> None:
         """A callback that pymilter could not make: a HELO name, or the name of a header field, was not UTF-8."""
+        self._host.metrics.count("milter_protocol_errors_total", kind="encoding")
         if self._connected and not self._in_message:
             self._helo_octets(error.object)
         else:

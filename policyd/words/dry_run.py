@@ -10,11 +10,12 @@ from policyd.transaction import Transaction
 def _dry_run(tx: Transaction, _: None) -> None:
     """Let this command through, whatever the ACL that runs now comes to; log and count what it comes to.
 
-    From here to the end of this run. As the last line of a ``deny`` it tries
-    that one statement out, which then ends the ACL with an acceptance; in a
-    ``warn`` at the top, the whole ACL. A refusal has ``dry run:`` in front of
-    its log line, and ``enforced="false"`` in ``policyd_decisions_total``. A
-    message that this ACL wants held is not held; header fields are added and
-    removed as ever.
+    In a statement that refuses or discards, that one is tried out: when it
+    decides, that is logged and counted, and the ACL goes on with the next
+    statement; at its end the command is let through. In a ``warn`` at the top,
+    the whole ACL is tried out. A refusal has ``dry run:`` in front of its log
+    line, and ``enforced="false"`` in ``policyd_decisions_total``. A message that
+    an ACL on trial wants held is not held; header fields are added and removed
+    as ever.
     """
     tx.dry_run = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import time
+from dataclasses import astuple
 from pathlib import Path
 from random import Random
 
@@ -13,15 +14,15 @@ from benchmark.contenders import Running, policyd
 from benchmark.generator import Load, run
 from benchmark.messages import sample
 from benchmark.page import publish, table
-from benchmark.processes import memory
+from benchmark.processes import Memory, memory
 from benchmark.world import World
 
 CONNECTIONS, LARGE = 200, 10_000_000
 FEW, MANY = 20_000, 200_000
 
 
-def peak(filter: Running, pack: Path) -> tuple[float, float]:
-    """The most RSS and PSS, in MB, while *CONNECTIONS* connections send it twice over."""
+def peak(filter: Running, pack: Path) -> Memory:
+    """The most of each, while *CONNECTIONS* connections send it twice over."""
     load = Load(pack, connections=CONNECTIONS, messages=2 * CONNECTIONS)
     generator = subprocess.Popen(
         [built("loadgen"), "-s", filter.place.for_loadgen, *load.options], stdout=subprocess.PIPE
@@ -33,7 +34,7 @@ def peak(filter: Running, pack: Path) -> tuple[float, float]:
     generator.communicate()
     if generator.returncode:
         raise ChildProcessError("the load generator failed")
-    return max(rss for rss, _ in seen), max(pss for _, pss in seen)
+    return Memory(*(max(getattr(each, of) for each in seen) for of in ("rss", "pss", "anonymous")))
 
 
 def main() -> None:
@@ -58,11 +59,13 @@ def main() -> None:
         f"after {many:,} messages of 4 KB": late,
         f"{CONNECTIONS} connections, each sending {LARGE // 10**6} MB, at most": large,
     }
-    head = ("MB, all processes, 2 workers", "RSS", "PSS")
+    head = ("MB, all processes, 2 workers", "RSS", "PSS", "anonymous (RssAnon)")
     publish(
         "memory",
-        table(head, [(what, *(f"{each:.0f}" for each in figures)) for what, figures in rows.items()]),
-        f"From {few:,} to {many:,} messages, resident memory grew by {late[0] / early[0] - 1:.1%}.",
+        table(head, [(what, *(f"{each:.0f}" for each in astuple(figures))) for what, figures in rows.items()]),
+        f"From {few:,} to {many:,} messages, anonymous memory grew by {late.anonymous / early.anonymous - 1:.1%}, "
+        f"resident memory by {late.rss / early.rss - 1:.1%}: pages of mapped files (rates, and explanations, "
+        "which `explain_size` bounds) count there once for each process that has looked at them.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -28,15 +29,28 @@ def _ticks(pid: int) -> int:
     return sum(map(int, fields[UTIME : UTIME + 4]))
 
 
-def memory(pid: int) -> tuple[float, float]:
-    """RSS and PSS of the whole family, in MB. PSS counts what is shared once."""
-    totals = {"Rss": 0, "Pss": 0}
+@dataclass(frozen=True)
+class Memory:
+    """Of a whole family, in MB.
+
+    *rss* counts what is shared once per process, pages of mapped files among it; *pss* counts that once. *anonymous*
+    is what they have allocated themselves (``RssAnon``).
+    """
+
+    rss: float
+    pss: float
+    anonymous: float
+
+
+def memory(pid: int) -> Memory:
+    """What a process and its descendants have in memory now."""
+    totals = {"Rss": 0, "Pss": 0, "RssAnon": 0}
     for member in family(pid):
-        for line in _read(f"/proc/{member}/smaps_rollup").splitlines():
+        for line in (_read(f"/proc/{member}/smaps_rollup") + _read(f"/proc/{member}/status")).splitlines():
             name, _, rest = line.partition(":")
             if name in totals:
                 totals[name] += int(rest.split()[0])
-    return totals["Rss"] / 1000, totals["Pss"] / 1000
+    return Memory(*(total / 1000 for total in totals.values()))
 
 
 def _listed(path: str) -> list[str]:

@@ -59,7 +59,15 @@ def doctor(tmp_path, monkeypatch):
         (ATTACHED, "", "", "ok: smtp/inet (smtpd): user daemon reaches policyd", 0),
         ("", "", "", "PROBLEM: smtp/inet (smtpd): policyd is not attached", 1),
         ("", "", "", "    smtpd_milters = unix:{sock}", 1),
-        ("smtpd_milters = inet:127.0.0.1:9", "", "", "the milters are: ('127.0.0.1', 9)", 1),
+        ("smtpd_milters = inet:127.0.0.1:9", "", "", "the milters are: 127.0.0.1:9", 1),
+        ("smtpd_milters = inet:127.0.0.1:99999", "", "", "the milters are: 127.0.0.1:99999", 1),
+        (ATTACHED + "\nno_such_parameter = 1", "", "", "policyd is attached", 0),  # postconf warns
+        (ATTACHED, "", "smtpd inet n - n - 1 postscreen\n", "policyd is attached", 0),  # which asks no milter
+        (ATTACHED + "\nmail_owner = nobody-at-all", "", "", "was not tried: \"getpwnam(): name not found", 0),
+        (ATTACHED + "\nsmtpd_milters = inet:127.0.0.1:9", "milter_socket = inet:9@0.0.0.0", "",
+         "user daemon cannot reach 127.0.0.1:9: nobody listens there", 1),
+        ("", "milter_socket = inet:8891@0.0.0.0", "", "    smtpd_milters = inet:127.0.0.1:8891", 1),
+        ("", "milter_socket = inet:8891@mx.test", "", "    smtpd_milters = inet:mx.test:8891", 1),
         (ATTACHED, "", "submission inet n - n - - smtpd -o smtpd_milters=\n",
          "PROBLEM: submission/inet (smtpd): policyd is not attached", 1),
         ("smtpd_milters = inet:127.0.0.1:9, unix:{sock}", "", "", "milters before policyd", 0),
@@ -83,7 +91,8 @@ def doctor(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_postfix(main, policy, master, finding, status, doctor, listening):
     names = {"sock": listening, "run": listening.parent}
-    own = f"milter_socket = unix:{listening}\n" + ("" if "dns_servers" in policy else "dns_servers = 127.0.0.1\n")
+    usual = {"milter_socket": f"unix:{listening}", "dns_servers": "127.0.0.1"}
+    own = "".join(f"{name} = {value}\n" for name, value in usual.items() if name not in policy)
     output, exit_code = doctor(main.format_map(names), own + policy, master)
     assert finding.format_map(names) in output
     assert exit_code == status

@@ -115,6 +115,80 @@ def test_each_message_has_a_story_of_its_own():
     assert found.dns == ()
 
 
+SILENT_AT_MAIL = """\
+begin acl
+acl_check_helo:
+  accept hosts = 192.0.2.1
+acl_check_rcpt:
+  deny local_parts = nobody
+    ! spf = pass
+    condition = ${if eq{$acl_m_x}{}}
+  accept
+"""
+
+
+def test_so_it_has_where_no_acl_looks_at_mail():
+    talk, kept = talked(policy=SILENT_AT_MAIL)
+    for number in range(3):
+        talk.mail(f"<a@{number}.test>")
+        found = kept.find(talk.rcpt("<nobody@z.test>").explanation)
+        assert [line for line in found.story if not line.startswith(" ")] == ["helo h.test", "rcpt <nobody@z.test>"]
+        assert found.dns == (f"TXT {number}.test: NXDOMAIN",)
+        if number:
+            talk.abort()
+
+
+def test_it_has_when_it_was_too_long_to_be_kept_whole():
+    talk, kept = talked(policy=SILENT_AT_MAIL)
+    talk.mail("<a@x.test>")
+    for _ in range(MAX_EVENTS):
+        talk.rcpt("<b@y.test>")
+    talk.mail("<a@z.test>")
+    found = kept.find(talk.rcpt("<nobody@z.test>").explanation)
+    assert [line for line in found.story if not line.startswith(" ")] == ["rcpt <nobody@z.test>"]
+
+
+def test_what_is_discarded_is_explained():
+    talk, kept = talked(policy="explain_in_replies = yes\nbegin acl\nacl_check_mail:\n  discard message = gone\n")
+    reply = talk.mail("<a@x.test>")
+    found = kept.find(reply.explanation)
+    assert (reply.outcome, reply.lines) == (Outcome.DISCARD, ("gone",))  # nobody has to be told
+    assert found.verdict == "H=(h.test) [192.0.2.1] MAIL <a@x.test>: discarded by MAIL ACL: gone"
+
+
+def test_a_dry_run_is_explained():
+    talk, kept = talked(policy=f"dry_run = yes\n{POLICY}")
+    reply = talk.mail("<a@x.test>")
+    assert (reply.outcome, reply.lines) == (Outcome.OK, ())
+    assert kept.find(reply.explanation).verdict.startswith("dry run: H=(h.test) [192.0.2.1] rejected MAIL <a@x.test>")
+
+
+def test_a_mistake_in_explaining_costs_nobody_a_verdict(monkeypatch):
+    monkeypatch.setattr("policyd.explanations.archive.inputs", None)
+    talk, _ = talked()
+    reply = talk.mail("<a@x.test>")
+    assert (reply.outcome, reply.lines, reply.explanation) == (Outcome.FAIL, ("not from X.TEST",), "")
+    world = talk.tx.services
+    assert ("explanations_lost_total",) in world.metrics.events
+    assert world.log.of("panic")[0] == "unexpected error in explaining a verdict"
+
+
+@pytest.mark.parametrize(
+    "message, beginning",
+    [
+        ("one\\ntwo", ("one", "two [")),
+        ("x" * 480, ("x" * 479 + " [",)),
+        ("x" * 1000, ("x" * 479 + " [",)),
+        ("x" * 479 + "\\ny", ("x" * 479, "y [")),
+    ],
+)
+def test_a_line_of_a_reply_has_room_for_it(message, beginning):
+    talk, _ = talked(policy=f"explain_in_replies = yes\nbegin acl\nacl_check_mail:\n  deny message = {message}\n")
+    reply = talk.mail("<a@x.test>")
+    assert reply.lines == (*beginning[:-1], f"{beginning[-1]}{reply.explanation}]")
+    assert all(len(f"550-5.7.1 {line}\r\n") <= 512 for line in reply.lines)
+
+
 def test_the_reply_names_it_where_that_is_wanted():
     talk, _ = talked(policy=f"explain_in_replies = yes\n{POLICY}")
     reply = talk.mail("<a@x.test>")
@@ -139,9 +213,32 @@ def test_hostile_octets_are_escaped_and_cut():
     talk, kept = talked(policy="begin acl\nacl_check_mail:\n  deny condition = $sender_helo_name\n    message = m\n")
     talk.connection.helo = "1\x00\r\n" + "9" * 10_000
     found = kept.find(talk.mail("<a@x.test>").explanation)
-    assert "\x00" not in found.inputs["$sender_helo_name"]
-    assert len(found.inputs["$sender_helo_name"]) < MAX_VALUE + 30
+    assert found.inputs["$sender_helo_name"] == "1\\000\\r\\n" + "9" * (MAX_VALUE - 4) + " … (10004 octets)"
     assert Explanation.decoded(found.encoded()) == found
+
+
+@pytest.mark.parametrize(
+    "octets, shown",
+    [
+        (b"\x1b[2j", "\\033[2j"),
+        (b"\xc2\x9b2j", "\\xc2\\x9b2j"),  # the same to some terminals
+        (b"\x9b2j", "\\x9b2j"),
+        ("grüße".encode(), "grüße"),
+        (b"\t", "\\x09"),
+        ("\u202e".encode(), "\\xe2\\x80\\xae"),  # right to left from here
+    ],
+)
+def test_no_terminal_is_told_what_to_do(octets, shown):
+    text = octets.decode("latin-1")
+    talk, kept = talked(policy="begin acl\nacl_check_rcpt:\n  deny message = $local_part\n")
+    talk.helo(text)
+    talk.mail(f"<{text}@x.test>")
+    found = kept.find(talk.rcpt(f"<{text}@x.test>").explanation)
+    assert (found.helo, found.sender, found.recipients) == (shown, f"<{shown}@x.test>", (f"<{shown}@x.test>",))
+    assert f"({shown})" in found.client
+    assert shown in found.verdict
+    assert shown in found.reply
+    assert all(line.encode("latin-1").decode().isprintable() for line in (*found.lines(), found.summary()))
 
 
 def test_a_story_has_bounds():
@@ -171,6 +268,7 @@ def kept(tmp_path):
     """A policy's file, and one explanation under its state directory."""
     policy = f"state_directory = {tmp_path}/state\n{POLICY}"
     (tmp_path / "policy.conf").write_text(policy)
+    (tmp_path / "wrong.conf").write_text("nonsense = 1\n")
     (tmp_path / "off.conf").write_text(f"explain_keep = 0s\n{policy}")
     store = archive(load(policy).settings, print)
     talk = Conversation(load(policy), World().services, witness=Witness(store))
@@ -198,6 +296,7 @@ def test_explain(kept):
     [
         (["aaaaaaaa"], "policy.conf", "there is no explanation aaaaaaaa"),
         (["aaaaaaaa"], "off.conf", "no explanations are kept"),
+        ([], "wrong.conf", 'unknown option "nonsense"'),
     ],
 )
 def test_explain_finds_nothing(kept, arguments, policy, complaint):

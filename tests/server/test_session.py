@@ -208,6 +208,7 @@ def test_a_second_client_where_channels_differ(another_worker):
         assert until(mta, "end_of_message") == "continue"
         mta.send("K")
         assert mta.connect("192.0.2.9") == "tempfail"
+        assert another_worker.said("count milter_protocol_errors_total 1 negotiation") == 1
     with another_worker.connect() as mta:
         assert until(mta, "end_of_message") == "continue"
 
@@ -388,9 +389,11 @@ def test_a_field_name_that_is_utf8(worker):
 
 
 def test_a_client_name_that_is_not_utf8(worker):
+    before = worker.said("count milter_protocol_errors_total 1 encoding")
     with MilterClient(worker.socket) as mta:
         assert mta.ask("C", b"\xff\0U") == "continue"
         assert [mta.helo(), mta.mail(b"<>")] == [FAILURE] * 2
+    assert worker.said("count milter_protocol_errors_total 1 encoding") == before + 1
 
 
 @pytest.mark.parametrize("every", [bytes(range(first, first + 32)) for first in range(0, 256, 32)])

@@ -27,9 +27,9 @@ WARM_UP = 15.0  # seconds of traffic before anything is compared
 def main() -> int:
     """1 unless every claim holds."""
     options = _arguments()
-    print(facts(), flush=True)
     tally = Tally()
     with World(connection_limit(options.rate)) as world:
+        print(facts(), flush=True)
         wait_until(lambda: len(world.workers()) == WORKERS, "the workers")
         elder = world.workers()[-1]
         with Load(world.socket, options.rate, world.samples, Tally()):
@@ -73,8 +73,11 @@ def _faults(scene: Scene, options: argparse.Namespace) -> int:
         time.sleep(max(begun + turn * options.period + options.period / 3 - time.monotonic(), 0.0))
         print(f"{time.monotonic() - begun:6.0f} s  {fault.__name__}", flush=True)
         scene.tally.windows.begin()
-        with fault(scene):
-            time.sleep(options.fault)
+        try:
+            with fault(scene):
+                time.sleep(options.fault)
+        except TimeoutError as error:
+            scene.tally.overdue.append(f"{fault.__name__}: {error}")
         scene.tally.windows.end()
         kills += fault in KILLS
     time.sleep(max(begun + options.minutes * 60 - time.monotonic(), 0.0))

@@ -61,7 +61,20 @@ class Evidence:
 
 def claims(seen: Evidence) -> Iterator[Claim]:
     """All of them."""
-    for judge in (_verdicts, _right, _called, _waits, _limited, _counts, _memory, _descriptors, _alive, _panics, _mail):
+    for judge in (
+        _verdicts,
+        _right,
+        _called,
+        _prompt,
+        _waits,
+        _limited,
+        _counts,
+        _memory,
+        _descriptors,
+        _alive,
+        _panics,
+        _mail,
+    ):
         yield judge(seen)
 
 
@@ -82,6 +95,13 @@ def _right(seen: Evidence) -> Claim:
 def _called(seen: Evidence) -> Claim:
     uncalled = seen.tally.uncalled
     return Claim("nothing is deferred while all is well", not uncalled, _some(uncalled))
+
+
+def _prompt(seen: Evidence) -> Claim:
+    overdue, generation = seen.tally.overdue, seen.tally.generation
+    holds = not overdue and generation == seen.world.generation
+    figures = f"generation {generation} of {seen.world.generation}; overdue: {_some(overdue)}"
+    return Claim("policies and workers are replaced in time", holds, figures)
 
 
 def _waits(seen: Evidence) -> Claim:

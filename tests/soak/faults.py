@@ -48,16 +48,20 @@ def dns_dead(scene: Scene) -> Iterator[None]:
 def dns_slow(scene: Scene) -> Iterator[None]:
     """Every answer comes 1.5 s late."""
     scene.world.relay.send_signal(signal.SIGUSR1)
-    yield
-    scene.world.relay.send_signal(signal.SIGUSR2)
+    try:
+        yield
+    finally:
+        scene.world.relay.send_signal(signal.SIGUSR2)
 
 
 @contextmanager
 def redis_dead(scene: Scene) -> Iterator[None]:
     """Killed, and started again: it has forgotten everything."""
     scene.world.redis.kill()
-    yield
-    scene.world.redis.start()
+    try:
+        yield
+    finally:
+        scene.world.redis.start()
 
 
 @contextmanager
@@ -71,11 +75,13 @@ def redis_paused(scene: Scene) -> Iterator[None]:
 def disk_full(scene: Scene) -> Iterator[None]:
     """Not an octet is left for state and counts."""
     ballast = scene.world.disk / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12):
-            _fill(file.fileno(), size)
+    try:
+        with ballast.open("wb", buffering=0) as file:
+            for size in (1 << 20, 1 << 12):
+                _fill(file.fileno(), size)
         yield
-    ballast.unlink()
+    finally:
+        ballast.unlink()
 
 
 @contextmanager
@@ -85,8 +91,10 @@ def bad_policy(scene: Scene) -> Iterator[None]:
     world.write_policy("begin acl\nacl_check_rcpt:\n  deny nonsense = 1\n")
     world.policyd.reload()
     wait_until(lambda: world.metrics()["config_last_reload_successful"] == 0, "the refusal of the policy", PATIENCE)
-    yield
-    _reloaded(scene)
+    try:
+        yield
+    finally:
+        _reloaded(scene)
 
 
 @contextmanager

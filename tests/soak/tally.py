@@ -59,6 +59,7 @@ class Tally:
         self.quiet_times = array("f")  # seconds of whole messages, in quiet times
         self.wrong: list[str] = []  # verdicts that must not be
         self.uncalled: list[str] = []  # deferred, or cut, in quiet times
+        self.overdue: list[str] = []  # what policyd should have done by then
         self.lock = threading.Lock()
 
     def connected(self) -> None:

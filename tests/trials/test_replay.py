@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from ipaddress import ip_address
 
 import pytest
@@ -67,6 +68,38 @@ def test_bounds(tmp_path):
     assert file.stat().st_size == size
 
 
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_it_is_readable_for_its_owner_alone(tmp_path, mask):
+    before = os.umask(mask)
+    record(tmp_path / "sessions")
+    os.umask(before)
+    assert (tmp_path / "sessions").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_connection_with_many_messages_is_not_kept_without_bounds(tmp_path, monkeypatch):
+    monkeypatch.setattr("policyd.trials.recording.MAX_CONTENT", 40)
+    record(tmp_path / "sessions", messages=5, largest=30)  # 20 octets each
+    (recorded,) = sessions((tmp_path / "sessions").read_text().splitlines())
+    assert recorded.cut
+    assert [event[0] for event in recorded.events].count("body") == 2
+    assert [event[0] for event in recorded.events].count("end_of_message") == 5
+
+
+def test_a_connection_with_many_commands_is_not_kept_without_bounds(tmp_path, monkeypatch):
+    monkeypatch.setattr("policyd.trials.recording.MAX_EVENTS", 5)
+    record(tmp_path / "sessions")
+    (recorded,) = sessions((tmp_path / "sessions").read_text().splitlines())
+    assert recorded.cut
+    assert len(recorded.events) == 5
+
+
+def test_who_said_nothing_is_not_recorded(tmp_path):
+    told = []
+    companion = Recorder(str(tmp_path / "sessions"), 1000, 10**6, 1.0, told.append)
+    Accompanied([companion], load(NOW), World().services).close()
+    assert list(tmp_path.iterdir()) == told == []
+
+
 def test_a_file_that_cannot_be_written():
     assert "a session cannot be recorded" in record("/nonexistent/directory/file")[0]
 
@@ -109,6 +142,32 @@ def test_a_message_that_was_cut_is_not_judged(tmp_path):
     record(tmp_path / "sessions", largest=10)
     policy = "begin acl\nacl_check_data:\n  deny\n"
     assert replay(tmp_path, policy)[0] == ["1 sessions, 5 answers, 0 of them different"]
+
+
+def test_after_a_difference_the_next_helo_counts_again(tmp_path):
+    session = {"time": 1.0, "client": {}, "cut": False, "events": [
+        ["mail", ["<a@x.test>"], ["ok", 0]], ["rcpt", ["<b@y.test>"], ["ok", 0]], ["abort", [], None],
+        ["helo", ["second"], ["ok", 0]], ["mail", ["<a@x.test>"], ["ok", 0]],
+    ]}  # fmt: skip
+    (tmp_path / "sessions").write_text(f"{json.dumps(session)}\n")
+    lines, _ = replay(tmp_path, "begin acl\nacl_check_mail:\n  deny message = [$sender_helo_name]\n")
+    assert lines == [
+        "local mail <a@x.test>: was ok, would be fail 550 [] (new.conf:4)",
+        "local mail <a@x.test>: was ok, would be fail 550 [second] (new.conf:4)",
+        "1 sessions, 3 answers, 2 of them different",
+    ]
+
+
+def test_a_session_does_not_tell_the_terminal_what_to_do(tmp_path):
+    session = {"time": 1.0, "client": {}, "cut": False, "events": [["helo", ["\x1b[2J\xc2\x9b"], ["ok", 0]]]}
+    (tmp_path / "sessions").write_text(f"{json.dumps(session)}\n")
+    lines, _ = replay(tmp_path, "begin acl\nacl_check_helo:\n  deny message = m\n")
+    assert lines[0] == "local helo \\x1b[2J\\xc2\\x9b: was ok, would be fail 550 m (new.conf:4)"
+
+
+def test_a_wrong_policy(tmp_path):
+    (tmp_path / "sessions").write_text("")
+    assert replay(tmp_path, "nonsense = 1\n")[1] == 1
 
 
 @pytest.mark.parametrize("line", ["x", "{}", "[]", json.dumps({"time": 1, "client": {}, "events": 3, "cut": False})])

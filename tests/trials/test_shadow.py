@@ -90,6 +90,28 @@ def test_each_message_is_compared_anew():
     assert world.counts.events.count(("shadow_verdicts_total", "rcpt", "same")) == 1
 
 
+def test_after_a_difference_the_next_helo_counts_again():
+    shadow = "begin acl\nacl_check_mail:\n  deny ! senders = once@x.test\n    message = $sender_helo_name\n  accept\n"
+    _, world = talked(shadow, ("mail", "<a@x.test>"), ("abort",), ("helo", "second.test"), ("mail", "<a@x.test>"))
+    assert [line.split('then="')[1].split('"')[0] for line in world.log.of("main")] == [
+        "fail 550 h.test", "fail 550 second.test",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "verb, phases",
+    [
+        ("accept control = freeze", []),
+        ("deny control = dry_run", []),
+        ("deny", ["rcpt"]),
+        ("discard", []),  # the client would not be told
+    ],
+)
+def test_what_the_client_would_not_see_is_no_difference(verb, phases):
+    _, world = talked(f"begin acl\nacl_check_rcpt:\n  {verb}\n", *MESSAGE[:2])
+    assert [line.split()[3].partition("=")[2] for line in world.log.of("main")] == phases
+
+
 def test_it_counts_apart_and_keeps_quiet():
     limit = (
         "begin acl\nacl_check_mail:\n  defer ratelimit = 1.5 / 1h / strict / k\n    delay = 5s\n    logwrite = seen\n"
@@ -155,6 +177,27 @@ def test_a_policy_comes_and_goes(configured, tmp_path):
     assert told == []
 
 
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_nobody_else_reads_it_and_it_belongs_to_the_owner_of_the_directory(tmp_path, mask):
+    directory = tmp_path / "state"
+    directory.mkdir()
+    os.chown(directory, 4242, 4243)
+    before = os.umask(mask)
+    install(load(NOW).snapshot, place(load(f"state_directory = {directory}\n").settings))
+    os.umask(before)
+    (file,) = directory.iterdir()
+    status = file.stat()
+    assert (status.st_mode & 0o777, status.st_uid, status.st_gid) == (0o600, 4242, 4243)
+
+
+def test_a_place_where_it_cannot_be(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "new.conf").write_text(f"state_directory = {tmp_path}/file/state\n{NOW}")
+    output, status = run(tmp_path / "new.conf")
+    assert "Error: " in output
+    assert status == 1
+
+
 def test_a_wrong_policy_is_not_installed(tmp_path):
     (tmp_path / "new.conf").write_text(f"state_directory = {tmp_path}/state\nnonsense = 1\n")
     assert run(tmp_path / "new.conf")[1] == 1
@@ -169,6 +212,7 @@ def test_a_wrong_policy_is_not_installed(tmp_path):
         (lambda file: file.write_text("{}"), "KeyError"),
         (lambda file: file.write_bytes(b"\xff\x00"), "cannot be used"),
         (lambda file: file.write_text("[]"), "cannot be used"),
+        (lambda file: file.write_text("[" * 100_000), "recursion"),
     ],
 )
 def test_a_file_that_is_not_to_be_believed(spoil, complaint, tmp_path):

@@ -99,7 +99,8 @@ def test_every_verdict_is_let_through(world, how, phase, verb, action, logged):
     assert [reply.outcome for reply in replies] == [Outcome.OK] * 6
     assert edits == ()
     assert world.log == [f"dry run: {logged}"]
-    assert world.decisions(phase) == [(action, "false")]
+    passed = [("accept", "true")] if how == "control" else []  # by the statement after the one on trial
+    assert world.decisions(phase) == [(action, "false"), *passed]
     assert ("messages_total", "accept") in world.metrics
     assert ("recipients_total", "accept") in world.metrics
 
@@ -163,6 +164,27 @@ acl_check_rcpt:
     assert world.session(policy)[0][3].outcome is Outcome.FAIL
     policy = "begin acl\nacl_check_mail:\n  accept control = dry_run\nacl_check_rcpt:\n  deny\n"
     assert world.session(policy)[0][3].outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("statements", "outcome", "log"),
+    [
+        ("deny control = dry_run\n  deny log_message = b", Outcome.FAIL, ["a", "b"]),
+        ("deny control = dry_run\n       condition = no\n  deny log_message = b", Outcome.FAIL, ["b"]),
+        ("require control = dry_run\n       condition = no\n  accept", Outcome.OK, ["a"]),
+        ("require control = dry_run\n       condition = yes\n  deny log_message = b", Outcome.FAIL, ["b"]),
+        ("deny control = dry_run", Outcome.OK, ["a"]),
+        ("deny condition = no\n  accept acl = inner", Outcome.OK, ["a"]),
+        ("accept control = dry_run", Outcome.OK, []),
+    ],
+)
+def test_a_statement_on_trial_hides_no_other(world, statements, outcome, log):
+    inner = "inner:\n  deny control = dry_run\n       log_message = a\n  accept\n"
+    text = statements.replace("control = dry_run", "control = dry_run\n       log_message = a")
+    replies, _ = world.session(f"begin acl\n{inner}acl_check_rcpt:\n  {text}\n")
+    assert replies[3].outcome is outcome
+    marked = [line.partition("rejected RCPT <b@b.test>: ") for line in world.log]
+    assert [(line[0].startswith("dry run: "), line[2]) for line in marked] == [(text == "a", text) for text in log]
 
 
 def test_the_whole_acl(world):
