@@ -54,6 +54,9 @@ COMMANDS = {
 }
 """How the command begins that a phase judges: a milter is told its argument, so how it was written is a guess."""
 
+ACCEPTED = Reply(Outcome.OK)
+"""Where no ACL has a say."""
+
 UNWRITTEN = (Phase.CONNECT, Phase.DKIM, Phase.DATA)
 """Phases without a command of their own."""
 
@@ -281,7 +284,7 @@ class Conversation:
         self._set_scene(phase, argument, parameters)
         if phase not in self._policy.phases:
             self._dropped = False
-            return Reply(Outcome.OK)
+            return ACCEPTED
         start, tx = time.monotonic(), self.tx
         if self._witness:
             self._witness.story.begin(phase, argument)

@@ -252,6 +252,8 @@ class Transaction:
         What is added finds its place among the fields that are still there, and
         no removal of this turn is meant for it.
         """
+        if not (self.removed_headers or self.added_headers or self.unwanted_headers):
+            return
         removed = [header for item in self.removed_headers for header in self._meant(item)]
         for position, line in self.added_headers:
             name, _, value = line.partition(":")

@@ -59,10 +59,8 @@ def test_nobody_adds_fields_or_replies(daemon: Policyd) -> None:
     refused = lines(mta.rcpt(f"<nobody{SMUGGLED}@here.example>".encode()))
     assert [line for line in refused if not re.match(r"5\d\d[- ]", line)] == []
     mta.rcpt(b"<you@here.example>")
-    mta.message([(b"Subject", ENCODED)], b"hello\r\n")
-    values = [data for kind, data in mta.edits if b"X-Subject" in data]
-    assert len(values) == 1
-    assert re.findall(rb"[\r\n](?![ \t])", values[0].rstrip(b"\0")) == []
+    mta.message([(b"Subject", ENCODED), (b"Subject", b" Forged: line")], b"hello\r\n")
+    assert mta.edits == [("h", b"X-Subject\0 hello  Forged: line Forged: line\n Forged: line\0")]
     mta.__exit__(None)
     mta = begun(daemon)
     mta.rcpt(b"<you@here.example>")

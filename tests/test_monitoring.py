@@ -1,6 +1,6 @@
 """The reference of metrics, the dashboard and the alerts agree with the catalogue, and a real Prometheus with them.
 
-No Grafana is packaged for Debian, PyPI or npm, so the dashboard's queries are put to Prometheus, as Grafana would.
+Debian packages no Grafana, so the dashboard's queries are put to Prometheus, as Grafana would.
 """
 
 from __future__ import annotations

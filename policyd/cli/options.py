@@ -37,7 +37,9 @@ def complain(problems: Iterable[object]) -> None:
 
 def say_safely(lines: Iterable[str]) -> None:
     """Lines, on standard output, with what others have written: no terminal is told what to do."""
-    say(printable(line).encode().decode("latin-1") for line in lines)
+    for line in lines:
+        pieces = ("\t".join(map(printable, part.split("\t"))) for part in line.split("\n"))
+        say(piece.encode().decode("latin-1") for piece in pieces)
 
 
 def say(lines: Iterable[str]) -> None:

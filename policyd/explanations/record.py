@@ -6,7 +6,7 @@ import json
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from policyd.journal import printable
 from policyd.mail.octets import printable as escaped
@@ -40,7 +40,8 @@ class Explanation:
 
     def encoded(self) -> bytes:
         """As it is stored."""
-        return zlib.compress(json.dumps(asdict(self)).encode(), 1)
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return zlib.compress(json.dumps(values).encode(), 1)
 
     @classmethod
     def decoded(cls, stored: bytes) -> Explanation:

@@ -33,6 +33,8 @@ def to_unicode(text: str) -> str:
 
 def printable(text: str) -> str:
     """For one line of a log: control characters but the tab as C escapes, other octets as they are."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_ESCAPED.get(c, c) for c in text) if _ESCAPED.keys() & set(text) else text
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 MAX_LENGTH = 75  # of an encoded word, section 2: a longer one is none
 WORD = re.compile(rf"=\?([!-<>@-~]{{1,{MAX_LENGTH}}})\?([BbQq])\?([!-~]{{0,{MAX_LENGTH}}}?)\?=")  # bounds: linear time
 BLANKS = re.compile(r"[ \t\r\n]+")
+LINE_ENDS = str.maketrans("\r\n", "  ")
 QUOTED = re.compile(r"(?:[^=]|=[0-9A-Fa-f]{2})*")
 
 
@@ -17,7 +18,9 @@ def decoded(text: str, convert: bool = True) -> str:
     """*text* with its encoded words replaced by what they say, in UTF-8 (*convert*) or in their own character set.
 
     A word that cannot be decoded stays as it is, and its octets where they
-    cannot be converted; a NUL becomes ``?``. Never raises.
+    cannot be converted; a NUL becomes ``?``. Line ends in a word become blanks:
+    otherwise a client could have fields added, and lines be said, that are its own.
+    Never raises.
     """
     parts: list[str] = []
     at = 0
@@ -25,7 +28,8 @@ def decoded(text: str, convert: bool = True) -> str:
         between = text[at : found.start()]
         if not (at and BLANKS.fullmatch(between)):  # blanks between two encoded words are not part of the text
             parts.append(between)
-        parts.append(_converted(octets, found[1]) if convert else octets.decode("latin-1"))
+        said = _converted(octets, found[1]) if convert else octets.decode("latin-1")
+        parts.append(said.translate(LINE_ENDS))
         at = found.end()
     parts.append(text[at:])
     return "".join(parts).replace("\0", "?")

@@ -108,5 +108,11 @@ def agree(ctx: Any, options: list[int], needs: frozenset[str]) -> Agreement:
     if actions & milter.SETSYMLIST:
         macros.ask(ctx, terms.macros)
     options[:] = [actions & (terms.actions | milter.SETSYMLIST), steps & terms.steps, 0, 0]
-    silent = frozenset(event.name for event in EVENTS if options[1] & event.silent)
-    return Agreement(needs, bool(steps & milter.P_HDR_LEADSPC), silent, terms.macros)
+    return agreement(needs, options[1])
+
+
+@lru_cache(maxsize=16)
+def agreement(needs: frozenset[str], steps: int) -> Agreement:
+    """What the *steps* of the protocol that are agreed on come to."""
+    silent = frozenset(event.name for event in EVENTS if steps & event.silent)
+    return Agreement(needs, bool(steps & milter.P_HDR_LEADSPC), silent, terms_of(needs).macros)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv6Address, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from policyd.transaction import Client
@@ -30,9 +31,7 @@ def text(received: str | bytes) -> str:
 
 def client(name: str, address: Any, macros: Mapping[str, str]) -> Client:
     """The client from the arguments of the connect callback: *address* is ``(ip, port, …)``, or else it is local."""
-    ip = ip_address(address[0]) if isinstance(address, tuple) else None
-    if isinstance(ip, IPv6Address):
-        ip = ip.ipv4_mapped or ip
+    ip = _address(address[0]) if isinstance(address, tuple) else None
     port = macros.get("daemon_port", "")
     return Client(
         address=ip,
@@ -45,7 +44,19 @@ def client(name: str, address: Any, macros: Mapping[str, str]) -> Client:
 
 def _local_address(macros: Mapping[str, str]) -> str:
     """The address that the client connected to. ``{daemon_addr}`` of Sendmail is where it listens: maybe everywhere."""
-    told = (macros.get("if_addr") or macros.get("daemon_addr") or "").removeprefix("IPv6:")
+    return _local(macros.get("if_addr") or macros.get("daemon_addr") or "")
+
+
+@lru_cache(maxsize=1000)  # they come again and again, and reading one takes longer than all the rest here
+def _address(text: str) -> IPv4Address | IPv6Address:
+    """An address; an IPv4 one in IPv6 clothes is what it is."""
+    address = ip_address(text)
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+@lru_cache(maxsize=100)
+def _local(text: str) -> str:
+    told = text.removeprefix("IPv6:")
     try:
         local = ip_address(told)
     except ValueError:

@@ -20,7 +20,7 @@ from policyd.stores.protocol import Step, T, fitting
 from policyd.stores.soundness import distrust, opened
 
 EXPIRY = struct.Struct(">d")  # before each value in LMDB: when it expires, in seconds since 1970
-SWEPT = 4  # records that an update looks at: it adds one at most, so that expired ones cannot pile up
+SWEPT = 4  # records that whoever adds one looks at, so that expired ones cannot pile up
 CROWD = 128  # and that it looks at when room gets short
 MAKING_ROOM = 6  # times its size is made free for a new record: a page is not free before all of it is
 ROUNDS = 32  # times that room is made for one record
@@ -110,7 +110,7 @@ class LmdbStore:
             return step(_live(txn.get(fitting(key)), now), now)[1]
 
     def update(self, key: bytes, step: Step[T], ttl: float) -> T:
-        """Read, compute and write as one; the value lives for *ttl* seconds. Also drops a few expired ones."""
+        """Read, compute and write as one; the value lives for *ttl* seconds. A new one also drops a few that expired."""
         key = fitting(key)
         with self._failures():
             try:
@@ -137,8 +137,8 @@ class LmdbStore:
             value, answer = step(_live(record, now), now)
             if value is not None:
                 self._longest = max(self._longest, ttl)
-                soon = self._pressure() * self._longest if record is None else 0.0
-                self._sweep(txn, now, soon, MAKING_ROOM * len(value))
+                if record is None:
+                    self._sweep(txn, now, self._pressure() * self._longest, MAKING_ROOM * len(value))
                 txn.put(key, EXPIRY.pack(now + ttl) + value)
             return answer
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from policyd.durations import seconds
 from policyd.errors import Defer
@@ -16,7 +18,14 @@ from policyd.policy import AFTER_MAIL, ANY, Phase
 from policyd.transaction import Transaction
 from policyd.words.comparisons import truth
 
+if TYPE_CHECKING:
+    from policyd.language.compiler import Compiler
+    from policyd.language.source import Source
+
 LOGS = ("main", "reject", "panic")
+SEVERAL = re.compile(r"\\n|\n|\$\{?acl_|\$\{(?:acl|expand|lookup|readfile|readsocket|run|sg|tr)\b", re.ASCII)
+"""What stands in a text that is to be several fields, or to bring them from elsewhere."""
+NEW_LINE = re.compile(r"\r?\n(?![ \t])")
 LOGWRITE = re.compile(r":([^:]*):(.*)", re.DOTALL)
 
 
@@ -66,9 +75,21 @@ def _log_reject_target(tx: Transaction, names: tuple[str, ...]) -> None:
 # -- headers
 
 
-@modifier("add_header", argument=expanded, phases=AFTER_MAIL, needs="add")
+def fields(source: Source, compiler: Compiler) -> Callable[[Any], str]:
+    """A text of header fields. Where the policy has no line ends to say, none of the client's begins a field."""
+    text = expanded(source, compiler)
+    if SEVERAL.search(source.text):
+        return text
+    return lambda ctx: NEW_LINE.sub("\n ", text(ctx).strip("\n"))
+
+
+@modifier("add_header", argument=fields, phases=AFTER_MAIL, needs="add")
 def _add_header(tx: Transaction, text: str) -> None:
-    """Add header lines to the message; ``:at_start:``, ``:after_received:`` or ``:at_start_rfc:`` says where."""
+    """Add header lines to the message; ``:at_start:``, ``:after_received:`` or ``:at_start_rfc:`` says where.
+
+    A line end of the policy's own (``\\n``) begins another field; one in a value
+    from the message, such as ``$h_subject:``, does not.
+    """
     tx.add_headers(text)
 
 

@@ -28,7 +28,7 @@ acl_check_data:
     log_message = junk
   accept condition = ${if match{$h_subject:}{odd}}
     control = freeze
-  warn add_header = X-Judged: yes
+  warn add_header = X-Judged: yes\\n\\tfolded
     remove_header = x-old
   accept
 """
@@ -51,7 +51,7 @@ def judged(tmp_path):
 @pytest.mark.parametrize(
     "details, status, shown",
     [
-        ({}, 0, "accepted\n  removed: X-Old 1\n  added: X-Judged: yes\n"),
+        ({}, 0, "accepted\n  removed: X-Old 1\n  added: X-Judged: yes\n\tfolded\n"),
         ({"subject": "spam"}, 1, "reply: 550 no spam\n"),
         ({"to": ("nobody@y.test",)}, 1, "reply: 550 no nobody here\n"),
         ({"to": ("nobody@y.test", "b@y.test")}, 0, "reply: 550 no nobody here\n"),
@@ -75,7 +75,7 @@ def test_for_programs(judged):
     assert found["accepted"] is False
     assert found["refusals"][0]["reply"] == "550 no spam"
     assert found["story"][-1].endswith("deny: ok")
-    assert json.loads(judged("--json")[0])["edits"] == ["removed: X-Old 1", "added: X-Judged: yes"]
+    assert json.loads(judged("--json")[0])["edits"] == ["removed: X-Old 1", "added: X-Judged: yes\n\tfolded"]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from policyd import words
 from policyd.errors import PolicyError, Where
+from policyd.language.acl import read_statements
 from policyd.language.compiler import Compiler
-from policyd.language.registry import Kind
+from policyd.language.registry import Kind, Vocabulary
 from policyd.language.source import Source
 from policyd.language.verdict import Acl
 from policyd.policy import Phase
@@ -27,6 +28,21 @@ def test_phases_are_required_of_the_acl_that_is_compiled():
     compiler.current = Acl("x", HERE)
     compiler.require(Phase.RCPT, "that", HERE)
     assert compiler.current.requirements == [(Phase.RCPT, "that", HERE)]
+
+
+def test_what_is_asked_of_dns_outside_of_any_acl_is_not_foreseen():
+    compiler = Compiler()
+    compiler.foresee(Phase.RCPT, lambda tx: ())
+    compiler.current = Acl("x", HERE)
+    compiler.foresee(Phase.MAIL, lambda tx: ())
+    assert [phase for phase, _ in compiler.current.foreseen] == [Phase.MAIL]
+
+
+def test_verbs_have_a_meaning_before_they_have_a_manual():
+    compiler, acl = Compiler(words=Vocabulary()), Acl("x", HERE)
+    read_statements(acl, [Source.of("accept"), Source.of("deny")], compiler)
+    assert [statement.verb for statement in acl.statements] == ["accept", "deny"]
+    assert compiler.used == {}
 
 
 def test_the_first_use_of_a_word_counts():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from ipaddress import ip_address
 
@@ -12,6 +13,7 @@ from parts.list_cases import ROWS, client, config, dialogue, shown, write_files
 from policyd.conversation import Conversation
 from policyd.errors import Where
 from policyd.files import SETTLED
+from policyd.language import lists
 from policyd.language.compiler import Compiler
 from policyd.language.cutting import cut, separator_of
 from policyd.language.lists import MAX_COMPILED, pattern
@@ -206,6 +208,36 @@ def test_a_file_is_read_again_when_it_has_changed(tmp_path):
     assert session("domains", str(file), *again, world=world).replies[-2:] == ["250 Accepted", "250 Accepted"]
     file.write_text("z\n")
     assert session("domains", str(file), world=world).replies[-1] == REFUSED
+
+
+def test_a_file_is_compiled_once_for_all_who_wait_for_it(tmp_path, monkeypatch):
+    """Those who come while it is compiled wait, and look again."""
+    file, compiled, begun = tmp_path / "list", [], threading.Barrier(2)
+    file.write_text("y\n")
+    time.sleep(2 * SETTLED)
+    items = lists._file_items
+
+    def slowly(*arguments):
+        compiled.append(arguments)
+        begun.wait(5)
+        time.sleep(0.1)
+        return items(*arguments)
+
+    monkeypatch.setattr(lists, "_file_items", slowly)
+    policy, services, replies = load(f"begin acl\nacl_check_rcpt:\n  accept domains = {file}\n"), World().services, []
+
+    def talk():
+        conversation = Conversation(policy, services)
+        conversation.connect(Client(ip_address("192.0.2.1")))
+        conversation.mail("<a@x>")
+        replies.append(conversation.rcpt("<b@y>").outcome.value)
+
+    first = threading.Thread(target=talk)
+    first.start()
+    begun.wait(5)
+    talk()
+    first.join()
+    assert (replies, len(compiled)) == (["ok", "ok"], 1)
 
 
 @pytest.mark.parametrize("condition", ["domains", "local_parts", "recipients", "senders", "hosts"])

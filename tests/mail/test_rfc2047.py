@@ -21,6 +21,8 @@ from policyd.mail.rfc2047 import decoded, unknown_charset
         ("=?UTF-8?Q?a?=\n\t=?UTF-8?B?Yg==?= c", "ab c", "ab c"),
         ("=?UTF-8?Q?a?=x=?UTF-8?Q?b?=", "axb", "axb"),
         ("=?UTF-8?Q?a=00b?=", "a?b", "a?b"),
+        ("=?UTF-8?Q?a=0D=0AX:_b=0Ac?=\n d", "a  X: b c\n d", "a  X: b c\n d"),  # one line says no more than it seems to
+        ("=?UTF-7?Q?a+AAo-b?=", "a b", "a+AAo-b"),
         # what is none stays as it is
         ("=?UTF-8?B?Y2Fmw6k?=", "=?UTF-8?B?Y2Fmw6k?=", "=?UTF-8?B?Y2Fmw6k?="),
         ("=?UTF-8?Q?=ZZ?=", "=?UTF-8?Q?=ZZ?=", "=?UTF-8?Q?=ZZ?="),
