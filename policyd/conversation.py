@@ -142,7 +142,8 @@ class Conversation:
 
     def mail(self, path: str, parameters: tuple[str, ...] = ()) -> Reply:
         """MAIL: a new message begins. $0, $1 … are still what they were."""
-        self._renew(self.tx.frame.captures)
+        if self.tx.command:  # otherwise nothing has been judged since it was renewed
+            self._renew(self.tx.frame.captures)
         if self._witness:
             self._witness.story.begin_message()
         self.tx.sender = Address.parse(path, self._policy.settings.qualify_domain)

@@ -8,12 +8,13 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from policyd.mail.octets import visible
+
 MAX_SHOWN = 40  # characters of somebody else's text in a reason
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_FOLDING = re.compile(r"[ \t\r\n]+")
+BLANKS = " \t\r\n"
 _ESCAPE = re.compile(r"=([0-9A-F]{2})?")
-_UNPRINTABLE = re.compile(r"[^ -~]")
 _DOMAIN = re.compile(r"[\w\x80-\xff-]{1,63}(?:\.[\w\x80-\xff-]{1,63})*", re.ASCII)
 MAX_DOMAIN = 253
 
@@ -75,7 +76,7 @@ class Unverifiable(Exception):  # noqa: N818 - a finding; it stays inside a chec
 
 def shown(text: str) -> str:
     """Somebody else's text, fit for a reason."""
-    return _UNPRINTABLE.sub("?", text[:MAX_SHOWN])
+    return visible(text[:MAX_SHOWN])
 
 
 def tag_list(text: str, problem: Problem = SYNTAX) -> dict[str, str]:
@@ -96,7 +97,10 @@ def tag_list(text: str, problem: Problem = SYNTAX) -> dict[str, str]:
 
 def unfolded(text: str) -> str:
     """A value in which blanks mean nothing."""
-    return _FOLDING.sub("", text)
+    for blank in BLANKS:
+        if blank in text:
+            text = text.replace(blank, "")
+    return text
 
 
 def items(text: str) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from urllib.parse import unquote
 from policyd.checks.dmarc import DmarcOutcome, DmarcResult, mail_domain
 from policyd.checks.dmarc_history import Reception, Signed
 from policyd.checks.dmarc_record import DmarcRecord, Psd, parse_record
-from policyd.mail.authres import UNPRINTABLE, plain
+from policyd.mail.authres import plain
+from policyd.mail.octets import visible
 from policyd.resolver import DnsTemporary, Resolver
 
 MAX_RECIPIENTS = 5  # of one report
@@ -118,7 +119,7 @@ class FailureReport:
 
     def _top(self, sender: str, recipient: str, unique: str, boundary: str) -> Iterator[str]:
         found = self.reception
-        yield f"From: {UNPRINTABLE.sub('?', sender)}"
+        yield f"From: {visible(sender)}"
         yield f"To: {recipient}"
         yield f"Date: {formatdate(found.received)}"
         yield f"Message-ID: <{unique}@{mail_domain(found.reporter) or 'localhost'}>"
@@ -186,7 +187,8 @@ def related(one: str, other: str) -> bool:
 def _part(kind: str, text: str) -> str:
     """A part of a multipart message; what is not plain ASCII, or has too long lines, in base64."""
     head = f"Content-Type: {kind}"
-    is_plain = text.isascii() and not UNPRINTABLE.search(text.replace("\n", "").replace("\t", ""))
+    line = text.replace("\n", "").replace("\t", "")
+    is_plain = visible(line) == line
     if is_plain and max(map(len, text.split("\n"))) <= MAX_LINE:
         return f"{head}\n\n{text}"
     octets = text.replace("\n", "\r\n").encode("latin-1")

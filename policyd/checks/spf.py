@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
+from policyd.mail.octets import visible
 from policyd.resolver import Resolver
 from policyd.resolver.names import ascii_name
 
@@ -43,7 +44,6 @@ COMMENTS = {  # RFC 7208 9.1 has the first two
 DEFAULT_EXPLANATION = "Please send mail from {domain} through a server that {domain} designates"
 
 MACRO = re.compile(r"%(?:[%_-]|\{[slodiphcrtv](?:0*[1-9]\d{0,2})?r?[.+,/_=-]*\})", re.IGNORECASE | re.ASCII)
-_UNPRINTABLE = re.compile(r"[^ -~]")
 _BREAKS_COMMENT = re.compile(r"[()\\]")
 _DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
 
@@ -170,7 +170,7 @@ def _outcome(identity: Identity, receiver: str, found: Evaluation) -> SpfOutcome
 
 def _plain(text: str, limit: int) -> str:
     """One line of printable ASCII, whatever somebody else put into *text*."""
-    return _UNPRINTABLE.sub("?", text[:limit])
+    return visible(text[:limit])
 
 
 def _received(identity: Identity, receiver: str, found: Evaluation, comment: str) -> str:

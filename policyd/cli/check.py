@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import click
 
 from policyd import config, words
-from policyd.cli.options import complain, say
-from policyd.errors import PolicyError
+from policyd.cli.options import complain, reporting, say
 from policyd.language.verdict import Acl, Step
 from policyd.policy import Phase, Policy
 
@@ -20,11 +18,8 @@ from policyd.policy import Phase, Policy
 def command(path: str, listing: bool) -> None:
     """Problems go to standard error. Exit status 1 when the configuration cannot be used."""
     words.load()
-    try:
+    with reporting():
         policy = config.load(path)
-    except PolicyError as error:
-        complain(error.problems)
-        sys.exit(1)
     complain(policy.warnings)
     say(listed(policy) if listing else [summary(path, policy)])
 

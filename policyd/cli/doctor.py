@@ -8,13 +8,12 @@ from collections.abc import Iterator
 import click
 
 from policyd import config, words
-from policyd.cli.options import complain, say
+from policyd.cli.options import reporting, say
 from policyd.doctor.host import about_the_host
 from policyd.doctor.mta import about_the_mta
 from policyd.doctor.postfix import postfix
 from policyd.doctor.sendmail import SENDMAIL_CF, sendmail
 from policyd.doctor.site import Finding, Grade, Mta, Site
-from policyd.errors import PolicyError
 
 
 @click.command(help="Look for mistakes in how the MTA asks policyd, and in the host. Best run as root.")
@@ -27,12 +26,10 @@ from policyd.errors import PolicyError
 def command(path: str, kind: str, mta_config: str) -> None:
     """Exit status 1 when there is a problem."""
     words.load()
-    try:
+    with reporting():
         settings = config.load(path).settings
+    try:
         mta = _mta(kind, mta_config)
-    except PolicyError as error:
-        complain(error.problems)
-        sys.exit(1)
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{kind} cannot be asked how it is configured: {error}") from None
     site = Site(settings, mta)

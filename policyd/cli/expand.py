@@ -12,7 +12,7 @@ from ipaddress import ip_address
 import click
 
 from policyd import config, words
-from policyd.cli.options import complain, octets, pairs, say
+from policyd.cli.options import complain, octets, pairs, reporting, say
 from policyd.cli.world import services
 from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError
 from policyd.language.frame import Frame
@@ -102,12 +102,9 @@ def command(path: str, zones: Sequence[str], variables: Sequence[str], strings: 
         texts = [line.decode("latin-1").rstrip("\r\n") for line in sys.stdin.buffer]
     others = {name: value for name, value in values.items() if not (name in INPUTS or name.startswith(PREFIXES))}
     with overridden(words.load(), others):
-        try:
+        with reporting():
             policy = config.load(path)
             world = services(policy.settings, zones)
-        except PolicyError as error:
-            complain(error.problems)
-            sys.exit(1)
         complain(policy.warnings)
         tx = Transaction(world, policy.settings, Connection(Client()), phase=Phase.DATA)
         for name, value in values.items():

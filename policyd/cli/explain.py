@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from functools import partial
+from heapq import nlargest
 
 import click
 
 from policyd import config, words
-from policyd.cli.options import complain, say
+from policyd.cli.options import reporting, say
 from policyd.cli.world import ErrorLog
-from policyd.errors import Defer, PolicyError
+from policyd.errors import Defer
 from policyd.explanations.archive import Archive, archive
 from policyd.explanations.record import Explanation
 
@@ -27,11 +27,8 @@ from policyd.explanations.record import Explanation
 def command(path: str, count: int, as_json: bool, identity: str | None) -> None:
     """Exit status 1 when there is no such explanation."""
     words.load()
-    try:
+    with reporting():
         kept = archive(config.load(path).settings, partial(ErrorLog().write, "panic"))
-    except PolicyError as error:
-        complain(error.problems)
-        sys.exit(1)
     if kept is None:
         raise click.ClickException("explain_keep is 0s: no explanations are kept")
     try:
@@ -50,4 +47,4 @@ def _found(kept: Archive, identity: str) -> Explanation:
 
 
 def _last(kept: Archive, count: int) -> list[Explanation]:
-    return sorted(kept.all(), key=lambda one: one.time)[-count:]
+    return nlargest(count, kept.all(), key=lambda one: one.time)[::-1]

@@ -12,12 +12,11 @@ import click
 
 from policyd import config, words
 from policyd.cli.dialogue import feed_headers
-from policyd.cli.options import complain, octets, say, say_safely
+from policyd.cli.options import octets, reporting, say, say_safely
 from policyd.cli.session import endpoint
 from policyd.cli.world import services
 from policyd.conversation import Conversation
 from policyd.edits import AddHeader, ChangeHeader, DeleteRecipient, Edit
-from policyd.errors import PolicyError
 from policyd.explanations import Archive, Explanation, Witness
 from policyd.explanations.archive import explanation
 from policyd.language.verdict import Outcome, Verdict
@@ -42,12 +41,9 @@ AN_HOUR = 3600.0
 def command(path: str, as_json: bool, **options: Any) -> None:
     """Exit status 0 when the message would be accepted, for at least one recipient; otherwise 1."""
     words.load()
-    try:
+    with reporting(2):
         policy = config.load(path)
         world = services(policy.settings, options["zones"])
-    except PolicyError as error:
-        complain(error.problems)
-        sys.exit(2)
     witness = Witness(Archive(MemoryStore(), AN_HOUR))
     trial = Trial(Conversation(policy, world, witness=witness), witness)
     trial.run(options)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import click
 
+from policyd.errors import PolicyError
 from policyd.journal import printable
 
 
@@ -33,6 +36,16 @@ def complain(problems: Iterable[object]) -> None:
     """Problems, on standard error, in the octets in which they were written."""
     for problem in problems:
         click.echo(written(str(problem)), err=True)
+
+
+@contextmanager
+def reporting(status: int = 1) -> Iterator[None]:
+    """What is wrong with a configuration is said on standard error, and ends the command with exit status *status*."""
+    try:
+        yield
+    except PolicyError as error:
+        complain(error.problems)
+        sys.exit(status)
 
 
 def say_safely(lines: Iterable[str]) -> None:

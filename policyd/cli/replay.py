@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TextIO
 
 import click
 
 from policyd import config, words
-from policyd.cli.options import complain, say, say_safely
+from policyd.cli.options import reporting, say, say_safely
 from policyd.cli.world import services
-from policyd.errors import PolicyError
 from policyd.stores import MemoryStore
 from policyd.trials.recording import sessions
 from policyd.trials.replay import Clock, Replay
@@ -25,12 +23,9 @@ from policyd.trials.shadow import aside, harmless
 def command(path: str, zones: tuple[str, ...], file: TextIO) -> None:
     """Prints what would be answered otherwise. Exit status 1 when the configuration cannot be used."""
     words.load()
-    try:
+    with reporting():
         policy = config.load(path)
         world = services(policy.settings, zones)
-    except PolicyError as error:
-        complain(error.problems)
-        sys.exit(1)
     clock = Clock()
     replay = Replay(harmless(policy), replace(aside(world), store=MemoryStore(clock)), clock)
     count = differences = 0

@@ -14,10 +14,9 @@ import click
 
 from policyd import config, words
 from policyd.cli.dialogue import Dialogue
-from policyd.cli.options import complain, pairs
+from policyd.cli.options import complain, pairs, reporting
 from policyd.cli.world import services, show
 from policyd.conversation import Conversation
-from policyd.errors import PolicyError
 from policyd.language.verdict import shown
 from policyd.policy import Policy
 from policyd.transaction import Client
@@ -57,12 +56,9 @@ def endpoint(text: str) -> tuple[IPv4Address | IPv6Address, int]:
 def command(**options: Any) -> None:
     """Run the dialogue. Exit status 1 when the configuration cannot be used."""
     words.load()
-    try:
+    with reporting():
         policy = _policy(options)
         world = services(policy.settings, options["zones"])
-    except PolicyError as error:
-        complain(error.problems)
-        sys.exit(1)
     complain(policy.warnings)
     talk = Conversation(policy, world, (lambda *event: show(f"TRACE: {shown(*event)}")) if options["trace"] else None)
     talk.macros.update({name.strip("{}"): value for name, value in pairs(options["macros"])})

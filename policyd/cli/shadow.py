@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from policyd import config, words
 from policyd.cli.check import summary
-from policyd.cli.options import complain, say
-from policyd.errors import PolicyError
+from policyd.cli.options import complain, reporting, say
 from policyd.trials.installed import install, place, remove
 
 
@@ -26,11 +23,8 @@ from policyd.trials.installed import install, place, remove
 def command(path: str, stop: bool) -> None:
     """Exit status 1 when the configuration cannot be used."""
     words.load()
-    try:
+    with reporting():
         policy = config.load(path)
-    except PolicyError as error:
-        complain(error.problems)
-        sys.exit(1)
     complain(policy.warnings)
     file = place(policy.settings)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +41,10 @@ class Archive:
         return None if stored is None else Explanation.decoded(stored)
 
     def all(self) -> Iterator[Explanation]:
-        """All that are there, in no order. Raises `Defer` and ValueError."""
-        return (Explanation.decoded(stored) for _, stored in self.store.scan(PREFIX))
+        """All that are there, in no order, but those that another version has kept otherwise. Raises `Defer`."""
+        for _, stored in self.store.scan(PREFIX):
+            with suppress(ValueError):
+                yield Explanation.decoded(stored)
 
 
 def archive(settings: Settings, complain: Callable[[str], object]) -> Archive | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from policyd.mail.lexical import comment_end, quoted_end, unquoted
+from policyd.mail.octets import visible
 
 FIELD = "Authentication-Results"
 
@@ -18,7 +19,6 @@ MAX_LINE = 900  # RFC 5322 2.1.1 allows 998; the longest property has to fit, to
 TOKEN = re.compile(r"[!#-'*+\-.0-9A-Z^-~]+")  # RFC 2045 5.1
 ADDRESS = re.compile(r"[!#-'*+\-.0-9A-Z^-~]*@[A-Za-z0-9.-]+")
 READ_TOKEN = re.compile(r"[^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]+")  # the same, and octets above 127 (RFC 6532)
-UNPRINTABLE = re.compile(r"[^ -~]")
 SPECIAL = re.compile(r'["\\]')
 IN_COMMENT = str.maketrans("()\\", "[]/")
 NUMBER = re.compile(r"[0-9]+", re.ASCII)
@@ -75,7 +75,7 @@ def value_of(text: str) -> str:
 
 def plain(text: str, limit: int) -> str:
     """Printable ASCII, and not too much of it, whatever somebody else put into *text*."""
-    return UNPRINTABLE.sub("?", text[:limit])
+    return visible(text[:limit])
 
 
 # -- reading

@@ -6,6 +6,8 @@ letters, blanks and digits; these do not.
 
 from __future__ import annotations
 
+import re
+
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _TO_LOWER = str.maketrans(_UPPER, _UPPER.lower())
 _TO_UPPER = str.maketrans(_UPPER.lower(), _UPPER)
@@ -38,4 +40,10 @@ def printable(text: str) -> str:
     return "".join(_ESCAPED.get(c, c) for c in text) if _ESCAPED.keys() & set(text) else text
 
 
+def visible(text: str) -> str:
+    """Printable ASCII, with ``?`` for everything else."""
+    return text if text.isascii() and text.isprintable() else _INVISIBLE.sub("?", text)
+
+
+_INVISIBLE = re.compile(r"[^ -~]")
 _ESCAPED = {chr(code): f"\\{code:03o}" for code in [*range(32), 127] if code != 9} | {"\n": "\\n", "\r": "\\r"}

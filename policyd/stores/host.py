@@ -110,7 +110,7 @@ class LmdbStore:
             return step(_live(txn.get(fitting(key)), now), now)[1]
 
     def update(self, key: bytes, step: Step[T], ttl: float) -> T:
-        """Read, compute and write as one; the value lives for *ttl* seconds. A new one also drops a few that expired."""
+        """Read, compute and write as one; the value lives for *ttl* seconds. A new one also drops a few expired."""
         key = fitting(key)
         with self._failures():
             try:

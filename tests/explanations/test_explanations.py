@@ -91,6 +91,24 @@ def test_what_dns_said_is_part_of_it():
     assert "A 1.2.0.192.list.test: 127.0.0.2" in found.dns
 
 
+def test_what_cannot_be_said_is_left_out():
+    """DNS that is silent is shown as such; a variable that cannot be expanded is not shown."""
+    kept = Archive(MemoryStore(), 60.0)
+    policy = """\
+strict_acl_vars = yes
+begin acl
+acl_check_mail:
+  defer condition = ${if eq{$sender_address}{a@x.test}{yes}{$acl_m_x}}
+    dnslists = x.test
+"""
+    world = World(ZONE, failing=["1.2.0.192.x.test"])
+    talk = Conversation(load(policy), world.services, witness=Witness(kept))
+    talk.connect(Client(ip_address("192.0.2.1"), 1234))
+    found = kept.find(talk.mail("<a@x.test>").explanation)
+    assert found.inputs == {"$sender_address": "a@x.test"}
+    assert "A 1.2.0.192.x.test: no answer" in found.dns
+
+
 def test_no_answer_is_an_answer():
     class Dead:
         def lookup(self, rtype, name):
@@ -260,6 +278,15 @@ def test_what_is_no_explanation(stored):
         Explanation.decoded(stored)
 
 
+def test_what_another_version_has_kept_does_not_hide_the_others():
+    talk, kept = talked()
+    reply = talk.mail("<a@x.test>")
+    kept.store.put(b"explanation/aaaaaaaa", b"x", 60.0)
+    assert [found.identity for found in kept.all()] == [reply.explanation]
+    with pytest.raises(ValueError, match="not an explanation"):
+        kept.find("aaaaaaaa")
+
+
 # -- the command
 
 
@@ -288,6 +315,7 @@ def test_explain(kept):
     assert "decided by: policy:7" in output
     assert "  $acl_m_kind = bad" in output
     assert run(directory)[0].startswith(f"{name} ")
+    assert run(directory, "--last", "1")[0] == run(directory)[0]
     assert json.loads(run(directory, name, "--json")[0])["reply"] == "550 not from X.TEST"
 
 

@@ -37,7 +37,9 @@ def test_refused_at_load(look, text, want):
 
 @pytest.mark.parametrize("name, package", [("pgsql", "psycopg"), ("mysql", "pymysql"), ("redis", "hiredis")])
 def test_a_missing_package_is_named_with_its_extra(look, monkeypatch, name, package):
-    for module in [module for module in sys.modules if module.startswith(("policyd.lookups.clients.", "policyd.links.redis"))]:
+    for module in [
+        module for module in sys.modules if module.startswith(("policyd.lookups.clients.", "policyd.links.redis"))
+    ]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)  # what import then says is what it says when there is none
     with pytest.raises(PolicyError) as caught:

@@ -76,6 +76,15 @@ def test_differences_are_logged_and_nothing_else_changes(shadow, differences):
     assert world.log.of("main") == differences
 
 
+def test_what_any_of_them_needs_is_told():
+    world = World()
+    policies = [load(f"begin acl\nacl_check_{phase}:\n  deny\n") for phase in ("mail", "rcpt")]
+    companion = Shadow(policies[1], aside(world.services), world.log, world.counts)
+    talk = Accompanied([companion], policies[0], world.services)
+    assert talk.needs == policies[0].needs | policies[1].needs
+    assert policies[0].needs < talk.needs
+
+
 def test_what_the_shadow_would_let_pass():
     replies, world = talked("begin acl\nacl_check_mail:\n  accept\n", ("mail", "<bad@x.test>"))
     assert replies == [550]
@@ -188,6 +197,13 @@ def test_nobody_else_reads_it_and_it_belongs_to_the_owner_of_the_directory(tmp_p
     (file,) = directory.iterdir()
     status = file.stat()
     assert (status.st_mode & 0o777, status.st_uid, status.st_gid) == (0o600, 4242, 4243)
+
+
+def test_who_is_not_root_gives_nothing_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("policyd.trials.installed.os.geteuid", lambda: 4242)
+    os.chown(tmp_path, 4242, 4243)
+    install(load(NOW).snapshot, tmp_path / "shadow")
+    assert (tmp_path / "shadow").stat().st_uid == os.getuid()
 
 
 def test_a_place_where_it_cannot_be(tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from parts.exchange import World, exchange, load, problems
 
+from policyd.conversation import Conversation
 from policyd.resolver import DnsTemporary
 
 ACTION = "event_action = ${acl{event}{$event_name}{$event_data}}\n"
@@ -65,6 +66,19 @@ def test_a_question_without_an_answer():
     world.services = replace(world.services, resolver=Silent())
     session = exchange(f"{action}begin acl\n{LOGGING}{policy}", *DIALOGUE, world=world)
     assert "dns:fail <timeout:slow.temporary.test:A>" in session.log
+
+
+def test_a_mistake_in_an_event_costs_nobody_a_verdict():
+    def broken(tx):
+        raise RuntimeError("as nobody expects")
+
+    world, policy = World(), load("begin acl\nacl_check_mail:\n  deny message = no\n")
+    policy = replace(policy, settings=replace(policy.settings, event_action=broken))
+    reply = Conversation(policy, world.services).mail("<a@x.test>")
+    assert (reply.code, reply.lines) == (550, ("no",))
+    panic = world.log.of("panic")
+    assert panic[0] == "unexpected error in event_action for policy:decision"
+    assert panic[-1] == "  RuntimeError: as nobody expects"
 
 
 def test_what_an_event_does_is_no_event_and_leaves_nothing():
