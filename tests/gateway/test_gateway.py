@@ -284,6 +284,7 @@ def test_no_more_than_there_is_room_for(start, echo):
         assert (one.recv(1), two.recv(1)) == (b"1", b"2")
         too_many = b"421 Too many concurrent SMTP connections from this IP address; please try again later.\r\n"
         assert gate.says(V1) == too_many
+        wait_until(lambda: gate.counted("gateway_connections") == 2, "its end")
         with gate.connect(other + b"3") as three:
             assert three.recv(1) == b"3"
             assert gate.says(other) == b"421 Too many concurrent SMTP connections; please try again later.\r\n"
