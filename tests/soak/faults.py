@@ -131,19 +131,22 @@ def worker_killed_redis_dead(scene: Scene) -> Iterator[None]:
         yield
 
 
-FAULTS: tuple[Fault, ...] = (
-    worker_killed,
-    dns_dead,
-    dns_slow,
-    redis_dead,
-    redis_paused,
-    disk_full,
-    bad_policy,
-    good_policy,
-    hangup_storm,
-    worker_killed_disk_full,
-    worker_killed_redis_dead,
-)
+FAULTS: dict[str, Fault] = {
+    each.__name__: each
+    for each in (
+        worker_killed,
+        dns_dead,
+        dns_slow,
+        redis_dead,
+        redis_paused,
+        disk_full,
+        bad_policy,
+        good_policy,
+        hangup_storm,
+        worker_killed_disk_full,
+        worker_killed_redis_dead,
+    )
+}
 
 KILLS = (worker_killed, worker_killed_disk_full, worker_killed_redis_dead)
 
@@ -156,6 +159,7 @@ EXPECTED = (
     r"store not available, store_error = local: redis://\S+: (Connection refused|timed out)",
     r"store not available, store_error = local: redis://\S+: .*(closed|reset).*",
     r"store available again after [\d.]+ s",
+    r".*/explanations: full: 16 MiB; what would expire first makes room",
 )
 """Lines of the panic log that these faults bring about."""
 

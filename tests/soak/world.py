@@ -131,6 +131,7 @@ class World:
             "dns_port": str(self._dns_port),
             "workers": str(WORKERS),
             "explain_size": "16M",
+            "dns_cache_size": "5000",  # full within minutes: what grows later is something else
         }
         macros = {
             "HOSTNAME": "mx.soak.example",
