@@ -39,8 +39,8 @@ class Event:
 
 
 EVENTS = (
-    # Refusing waits for HELO, which can carry a text. But a client that nobody waits for may be gone, and with it all that
-    # libmilter was told, before an ACL has counted it.
+    # Refusing waits for HELO, which can carry a text. But of a client that nobody waits for, and that leaves at once,
+    # libmilter throws away all it was told, before an ACL has counted it.
     Event("connect", 0, milter.P_NR_CONN, frozenset(), frozenset({"connect", "delay"})),
     Event("helo", milter.P_NOHELO, milter.P_NR_HELO, PHASES, frozenset({"connect", "helo"})),
     Event("envfrom", milter.P_NOMAIL, milter.P_NR_MAIL, PHASES, frozenset({"connect", "helo", "mail"})),
