@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+import random
 import socket
 import time
 from collections.abc import Callable
 
+HERE = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+KINDS = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+
 
 def free_port() -> int:
-    """A TCP and UDP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-        stream.bind(("127.0.0.1", 0))
-        port: int = stream.getsockname()[1]
-        datagram.bind(("127.0.0.1", port))
-        return port
+    """A TCP and UDP port of 127.0.0.1 and ::1 that nobody listens on, and that no outgoing connection will be given."""
+    while True:
+        port = random.randrange(10_000, 32_768)  # below the kernel's own range
+        if all(_is_free(port, family, kind) for family, _ in HERE for kind in KINDS):
+            return port
+
+
+def _is_free(port: int, family: int, kind: int) -> bool:
+    address = dict(HERE)[family]
+    try:
+        with socket.socket(family, kind) as probe:
+            probe.bind((address, port))
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE  # where there is no IPv6, nobody has the port either
+    return True
 
 
 def is_listening(address: tuple[str, int] | str) -> bool:
