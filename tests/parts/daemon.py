@@ -80,9 +80,7 @@ class Policyd:
     def workers(self) -> list[int]:
         """The process ids of the workers: those children that have the store open."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [
-            int(child) for child in children if f"{self.directory}/state" in Path(f"/proc/{child}/maps").read_text()
-        ]
+        return [int(child) for child in children if f"{self.directory}/state" in _maps(child)]
 
     def write(self, policy: str) -> None:
         """Replace the policy's text, for the next `reload`."""
@@ -127,3 +125,11 @@ class Policyd:
 def _lines(settings: Mapping[str, str]) -> str:
     """Macros and options have the same form."""
     return "".join(f"{name} = {value}\n" for name, value in settings.items())
+
+
+def _maps(pid: str) -> str:
+    """The files that a process has mapped; none of one that has just been collected."""
+    try:
+        return Path(f"/proc/{pid}/maps").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
