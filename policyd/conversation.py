@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from policyd.edits import DeleteRecipient, Edit, Quarantine, header_edits
 from policyd.errors import Defer, ExpansionError, ForcedFail
@@ -72,7 +71,7 @@ class Conversation:
         self._witness = witness
         self._watch = Watch.of(policy.needs)
         self.connection = Connection(Client())
-        self._trace = _all_of(witness, trace, self.connection)
+        self.connection.watcher = _all_of(witness, trace)
         self._spoken = partial(_speak, witness)
         self.tx = self._fresh()
         self._open = False  # between connect and the end
@@ -275,7 +274,7 @@ class Conversation:
             checks=self.connection.checks.copy(),
             message=Message(self._watch.counted),
             frame=Frame(captures=captures),
-            trace=self._trace or self.connection.trace,
+            trace=self.connection.traces,
             on_rehearsal=self._spoken,
             answers=self._witness.story.answers if self._witness else None,
         )
@@ -329,11 +328,10 @@ class Conversation:
         except ForcedFail:
             return Verdict(Outcome.OK)  # the option's expansion was forced to fail: as if it were unset
         except (ExpansionError, Defer) as error:
-            self.tx.complain(f"failed to find the {NAMES[phase]} ACL: {error}")
             return Verdict(Outcome.ERROR, log=str(error))
         if verdict.outcome is Outcome.DISCARD and not phase & CAN_DISCARD:
             self.tx.complain(f'"discard" verb not allowed in {phase.title} ACL')
-            return Verdict(Outcome.ERROR, where=verdict.where)
+            return replace(verdict, outcome=Outcome.ERROR, verb="")
         return verdict
 
 
@@ -348,16 +346,9 @@ def _speak(witness: Witness | None, tx: Transaction, verdict: Verdict) -> Reply:
     return reply
 
 
-def _all_of(witness: Witness | None, trace: Trace | None, connection: Connection) -> Trace | None:
-    """All who want to know what is evaluated. They do not know the conversation: a ring is collected late."""
-    if witness is None:
-        return trace
-    tell = witness.story.tell
-
-    def all_of(subject: Any, outcome: Any) -> None:
-        tell(subject, outcome)
-        for other in (trace, connection.trace):
-            if other:
-                other(subject, outcome)
-
-    return all_of
+def _all_of(witness: Witness | None, trace: Trace | None) -> Trace | None:
+    """Both who may want to know what is evaluated, from the beginning."""
+    if witness is None or trace is None:
+        return witness.story.tell if witness else trace
+    tell, other = witness.story.tell, trace
+    return lambda event: (tell(event), other(event))

@@ -139,7 +139,16 @@ class Connection:
     notquit_reason: str = ""  # why it ended without QUIT
     handover: Handover | None = None  # None: it is no trusted relay that has connected
     checks: Checks = field(default_factory=Checks)  # what each message begins with
+    watcher: Trace | None = None  # told of everything, from the beginning
     trace: Trace | None = None  # control = debug: from now on
+
+    @property
+    def traces(self) -> Trace | None:
+        """All who want to know what is evaluated."""
+        first, second = self.watcher, self.trace
+        if first is None or second is None:
+            return first or second
+        return lambda event: (first(event), second(event))
 
 
 @dataclass(slots=True)

@@ -60,7 +60,7 @@ def command(**options: Any) -> None:
         policy = _policy(options)
         world = services(policy.settings, options["zones"])
     complain(policy.warnings)
-    talk = Conversation(policy, world, (lambda *event: show(f"TRACE: {shown(*event)}")) if options["trace"] else None)
+    talk = Conversation(policy, world, (lambda event: show(f"TRACE: {shown(*event)}")) if options["trace"] else None)
     talk.macros.update({name.strip("{}"): value for name, value in pairs(options["macros"])})
     client, lines = _client(options), iter(sys.stdin.buffer.readline, b"")
     if options["proxy_header"] is not None:

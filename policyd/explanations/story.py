@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from policyd.language.verdict import Outcome, Statement, Step, shown
+from policyd.language.frame import Trace
+from policyd.language.verdict import Step, shown
 from policyd.policy import Phase
 from policyd.resolver.noted import Answers
 
@@ -18,6 +19,7 @@ class Story:
 
     def __init__(self) -> None:
         self._events: list[Event] = []
+        self.tell: Trace = self._events.append  # no more than that: it is told of every condition of every message
         self._phase = 0  # where the phase that runs now begins
         self._message: int | None = None  # where the message begins that is under way
         self._asked = 0  # how many answers there were before it
@@ -29,10 +31,6 @@ class Story:
             self._shorten(len(self._events) - MAX_EVENTS // 2)
         self._phase = len(self._events)
         self._events.append((phase, argument))
-
-    def tell(self, subject: Statement | Step | str, outcome: Outcome | None) -> None:
-        """A `policyd.language.frame.Trace`."""
-        self._events.append((subject, outcome))
 
     def begin_message(self) -> None:
         """What is told from now on is about a message."""

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Flag
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError, Where
+from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError, Unopened, Where
 from policyd.language import marks
-from policyd.language.closures import Expression
+from policyd.language.closures import Expression, Fixed
 from policyd.language.escapes import unescape
-from policyd.language.expand import compile_text, expanded
+from policyd.language.expand import Getter, compile_text, expanded
 from policyd.language.frame import Context
 from policyd.language.registry import COMPUTED, Kind, Word, did_you_mean
 from policyd.language.source import BLANKS, Piece, Source
@@ -103,7 +103,7 @@ def read_statements(acl: Acl | None, lines: Sequence[Source], compiler: Compiler
 
 def _end(acl: Acl, verb: Source | None, steps: list[Step]) -> None:
     if verb is not None:
-        acl.statements.append(Statement(verb.text, verb.where(), tuple(steps)))
+        acl.statements.append(Statement.of(verb.text, verb.where(), steps))
 
 
 def _note_verb(verb: Source, compiler: Compiler) -> None:
@@ -240,11 +240,14 @@ def _word_step(word: Word, argument: Source, negated: bool, where: Where, compil
     label = f"{word.name} = {argument.text}"
     if word.kind is Kind.MODIFIER:
         return Step(where, label, lambda ctx: run(ctx, getter(ctx)) and None, phases=word.phases)
+    return Step(where, label, _condition(run, getter), negated=negated, decides=True, phases=word.phases)
 
-    def condition(ctx: Context) -> Outcome:
-        return OK if run(ctx, getter(ctx)) else FAIL
 
-    return Step(where, label, condition, negated=negated, decides=True, phases=word.phases)
+def _condition(run: Callable[..., Any], getter: Getter) -> Callable[[Context], Outcome]:
+    if isinstance(getter, Fixed):
+        value = getter.value
+        return lambda ctx: OK if run(ctx, value) else FAIL
+    return lambda ctx: OK if run(ctx, getter(ctx)) else FAIL
 
 
 # -- calling ACLs
@@ -324,7 +327,7 @@ def _finder(name: Expression, source: Source, caller: Acl, compiler: Compiler) -
     inline: dict[str, RunAcl] = {}
 
     def run(ctx: Context) -> Verdict:
-        text = name.run(ctx).lstrip(BLANKS)
+        text = _computed(name, source, ctx).lstrip(BLANKS)
         found = inline.get(text)
         if found is None:
             if len(inline) >= MAX_INLINE:
@@ -333,6 +336,14 @@ def _finder(name: Expression, source: Source, caller: Acl, compiler: Compiler) -
         return _guarded(found, ctx)
 
     return run
+
+
+def _computed(name: Expression, source: Source, ctx: Context) -> str:
+    """What an ACL's name comes to."""
+    try:
+        return name.run(ctx)
+    except (ExpansionError, Defer) as error:
+        raise type(error)(f'failed to expand ACL string "{source.text}": {error}') from error
 
 
 def _guarded(run: RunAcl, ctx: Context) -> Verdict:
@@ -379,7 +390,7 @@ def _from_file(path: str, compiler: Compiler) -> RunAcl:
     last: list[tuple[str, Acl]] = []
 
     def run(ctx: Context) -> Verdict:
-        text = ctx.read_file(path)
+        text = _statements_in(path, ctx)
         known = last[0] if last else ("", None)
         acl = known[1] if known[0] is text else None
         if acl is None:
@@ -392,6 +403,14 @@ def _from_file(path: str, compiler: Compiler) -> RunAcl:
         return _guarded(lambda ctx: run_acl(read, ctx), ctx)
 
     return run
+
+
+def _statements_in(path: str, ctx: Context) -> str:
+    """The text of a file of statements. To be without it is an error, which no ``warn`` gets over."""
+    try:
+        return ctx.read_file(path)
+    except Unopened as error:
+        raise ExpansionError(str(error).replace(path, f'ACL file "{path}"', 1)) from None
 
 
 def _lines(text: str, source: Source) -> Iterator[Source]:
@@ -415,14 +434,15 @@ def _lines(text: str, source: Source) -> Iterator[Source]:
 
 def nested(source: Source, compiler: Compiler) -> Callable[[Context], Outcome]:
     """``acl = NAME argument …``: the other ACL's outcome; its messages stay behind for this statement."""
+    words = list(_arguments(source))
     parts = [
-        compile_text(part, compiler, None if number else CALLED, f"acl_arg{number}" if number else "")
-        for number, part in enumerate(_arguments(source))
+        compile_text(word, compiler, None if number else CALLED, f"acl_arg{number}" if number else "")
+        for number, word in enumerate(words)
     ]
     if not parts:
         raise source.error(0, "an ACL name is missing", "acl = NAME")
     caller = compiler.current or Acl("", source.where())
-    run = _finder(parts[0], source, caller, compiler)
+    run = _finder(parts[0], words[0], caller, compiler)
     name = parts[0].run
     arguments = [part.run for part in parts[1:]]
 

@@ -25,6 +25,16 @@ class Expression:
     constant: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The getter of an argument that never changes."""
+
+    value: Any
+
+    def __call__(self, _: Context) -> Any:
+        return self.value
+
+
 def constant(text: str) -> Expression:
     """An expression that is always *text*."""
     return Expression(lambda _: text, text)

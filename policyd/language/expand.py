@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from policyd.errors import Defer, ExpansionError, Where
 from policyd.language import closures, lookup
-from policyd.language.closures import Check, Expression, Text, constant
+from policyd.language.closures import Check, Expression, Fixed, Text, constant
 from policyd.language.frame import Context
 from policyd.language.items import words
 from policyd.language.parser import parse
@@ -245,7 +245,7 @@ Getter = Callable[[Any], Any]
 def expanded(source: Source, compiler: Compiler, variable: str = "") -> Getter:
     """The argument strategy of words that want plain text. *variable*: the ACL variable that gets it."""
     expression = compile_text(source, compiler, variable=variable)
-    return _explained(expression.run, source.text)
+    return _explained(expression.run, source.text) if expression.constant is None else Fixed(expression.constant)
 
 
 def parsed(parser: Callable[[str], T]) -> Callable[[Source, Compiler], Getter]:
@@ -261,7 +261,7 @@ def parsed(parser: Callable[[str], T]) -> Callable[[Source, Compiler], Getter]:
                 value = parser(expression.constant)
             except ValueError as error:
                 raise source.error(0, str(error)) from None
-            return lambda _: value
+            return Fixed(value)
         return _parsed_each_time(_explained(expression.run, source.text), parser)
 
     return strategy

@@ -28,8 +28,8 @@ class Frame:
     domain: str = ""  # $domain while a domain list is expanded, where there is no recipient
 
 
-Trace = Callable[[Any, Any], None]
-"""``trace(subject, outcome)``: a `Statement` or a `Step` with what it came to, or a remark and None.
+Trace = Callable[[tuple[Any, Any]], object]
+"""``trace((subject, outcome))``: a `Statement` or a `Step` with what it came to, or a remark and None.
 
 `policyd.language.verdict.shown` makes a line of it.
 """
@@ -39,6 +39,7 @@ class Context(Protocol):
     """The language's view of a transaction."""
 
     frame: Frame
+    deadline: float  # of the phase, time.monotonic()
     dry_run: bool  # what the ACL comes to is only logged and counted
     rehearsals: int  # how many verdicts of statements were only logged and counted
 
@@ -73,6 +74,3 @@ class Context(Protocol):
 
     def happened(self, name: str, data: str) -> None:
         """Something that a policy may want to be told at once: an event's name, and more about it."""
-
-    def expired(self) -> bool:
-        """Whether the time for this phase is over."""

@@ -45,7 +45,10 @@ class ListItem:
 
 
 class Items:
-    """Items in their order. *item* gives the one at a place, for those that are looked at."""
+    """Items in their order. *item* gives the one at a place, for those that are looked at.
+
+    *plain*: no mode and no file is among them.
+    """
 
     def __init__(self, keys: Sequence[Key | None], item: Callable[[int], ListItem]) -> None:
         self._item = item
@@ -59,6 +62,7 @@ class Items:
             if key is None or few or place == last:
                 self._rest[place] = item(place)
         self._unkeyed = tuple(self._rest.values())
+        self.plain = not any(item.mode or item.lines for item in self._unkeyed)
 
     @classmethod
     def of(cls, items: Iterable[ListItem]) -> Items:
@@ -68,6 +72,8 @@ class Items:
 
     def relevant(self, subject: Any) -> Iterable[ListItem]:
         """In their order, at least the items that may match *subject*, and the last one that is not a mode."""
+        if not self._places:
+            return self._unkeyed
         places = [place for of, values in self._places.items() for place in values.get(of(subject), ())]
         if not places:
             return self._unkeyed

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError, Where
 from policyd.language import list_taint, lookup
+from policyd.language.closures import Fixed
 from policyd.language.cutting import cut
 from policyd.language.expand import Getter, compile_text
 from policyd.language.frame import Context
 from policyd.language.index import Items, Key, ListItem
 from policyd.language.parser import parse
 from policyd.language.registry import Kind, Word
-from policyd.language.scanning import MODES, Matcher, Unknown, search
+from policyd.language.scanning import MODES, Matcher, Unknown, search, searcher
 from policyd.language.source import BLANKS, Source
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ MAX_COMPILED = 1000  # texts of changing lists kept compiled, per list
 REACHES_OUT = re.compile(r"!?\s*(/|\+|@?@?[A-Za-z0-9(*.)-]+\s*(,[^;]*)?;)", re.ASCII)
 """Items that lead to files, lookups or other lists."""
 CASEFUL = ("address", "local_part")  # the kinds that know +caseful
+HOSTS = ("host", "ip", "named_ip")  # the kinds in which an item may be one that cannot be decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,7 @@ def listed(kind: str) -> Callable[[Source, Compiler], Getter]:
     """The argument strategy of conditions that take a list of *kind*: they get a `Matcher`."""
 
     def strategy(source: Source, compiler: Compiler) -> Getter:
-        matcher = compile_list(kind, source, compiler)
-        return lambda _: matcher
+        return Fixed(compile_list(kind, source, compiler))
 
     return strategy
 
@@ -67,7 +68,7 @@ def compile_list(kind: str, source: Source, compiler: Compiler) -> Matcher:
     if expression.constant is not None:
         where = source.where if expression.constant == source.text else lambda _: source.where()
         items = _checked(_items(kind, expression.constant, where, compiler))
-        return lambda ctx, subject: search(kind, items, ctx, subject)
+        return searcher(kind, items)
     list_taint.note(parse(source, compiler.words), source.where(), compiler.words, compiler.flow)
     return _changing(kind, expression.run, source, compiler)
 
@@ -140,14 +141,16 @@ def _computed(kind: str, text: str, source: Source, compiler: Compiler) -> Items
 
 def compile_item(kind: str, item: str, where: Where, compiler: Compiler, caseful: bool = False) -> ListItem:
     """One item: a mode, a named list, a file, or a pattern of the kind's own."""
-    if item in MODES and kind == "host":
+    if item in MODES and kind in ("host", "named_ip"):
         return ListItem(_nothing, mode=item)
     negated = item.startswith("!")
     if negated:
         item = item[1:].lstrip(BLANKS)
     if item.startswith("/"):
         return ListItem(_nothing, negated, lines=_file(kind, item, compiler, caseful))
-    if item.startswith("+") and kind not in ("string", "ip"):
+    if item.startswith("+") and kind in ("ip", "named_ip"):
+        return ListItem(_named_ip(item[1:], where, compiler), negated)
+    if item.startswith("+") and kind != "string":
         return ListItem(_named(kind, item[1:], where, compiler), negated)
     return ListItem(pattern(kind, item, where, compiler, caseful), negated, key=key(kind, item, compiler))
 
@@ -188,6 +191,21 @@ def _named(kind: str, name: str, where: Where, compiler: Compiler) -> Matcher:
     return match
 
 
+def _named_ip(name: str, where: Where, compiler: Compiler) -> Matcher:
+    """A named host list, asked for an address that is nobody's in particular."""
+    compiler.list_references.append(("host", name, where))
+    compiled: list[Matcher] = []  # when it is first asked: now it may not have been read yet
+
+    def match(ctx: Context, subject: Any) -> str | None:
+        if not compiled:
+            named = compiler.lists[("host", name)]
+            source = Source.of(named.text, named.where.file, named.where.line)
+            compiled.append(compile_list("named_ip", source, compiler.fresh()))
+        return compiled[0](ctx, subject)
+
+    return match
+
+
 def lookup_matcher(item: str, where: Where, compiler: Compiler) -> Callable[[Any, str], str | None] | None:
     """For an item ``type;data``: a function from the key to what is found. None when it is not such an item."""
     type_text, semicolon, data = item.partition(";")
@@ -210,7 +228,7 @@ def _broken(kind: str, error: PolicyError) -> ListItem:
     problem = error.problems[0]
 
     def match(ctx: Context, _: Any) -> str | None:
-        if kind == "host":
+        if kind in HOSTS:
             raise Unknown(problem.message)
         ctx.complain(f"{problem.message} ({problem.where})")
         raise Defer("")

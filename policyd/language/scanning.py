@@ -44,6 +44,30 @@ def search(kind: str, items: Items, ctx: Context, subject: Any) -> str | None:
     return scan(items.relevant(subject), ctx, subject)
 
 
+def searcher(kind: str, items: Items) -> Matcher:
+    """`search` in items that never change; most lists have neither files nor modes, and cost less."""
+    if not items.plain:
+        return lambda ctx, subject: search(kind, items, ctx, subject)
+    relevant, capturing = items.relevant, kind in CAPTURING
+
+    def match(ctx: Context, subject: Any) -> str | None:
+        if capturing:
+            ctx.frame.captures = ()
+        negated = False
+        for item in relevant(subject):
+            negated = item.negated
+            try:
+                value = item.match(ctx, subject)
+            except Unknown as error:
+                return _undecided(ctx, False, f"{error}")
+            if value is not None:
+                ctx.frame.matched = value
+                return None if negated else value
+        return "" if negated else None
+
+    return match
+
+
 def scan(items: Iterable[ListItem], ctx: Context, subject: Any) -> str | None:
     """The first item that matches decides; after a last negative item, everything else matches."""
     modes: dict[str, bool] = {}
@@ -102,5 +126,5 @@ def _undecided(ctx: Context, include: bool, reason: str) -> str | None:
         ctx.log(f"{reason}: accepted by +include_unknown")
         return ""
     if ctx.trace:
-        ctx.trace(f"list matching forced to fail: {reason}", None)
+        ctx.trace((f"list matching forced to fail: {reason}", None))
     return None

@@ -6,6 +6,7 @@ Exim's rules about which messages belong to which outcome.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, Flag
@@ -109,11 +110,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A verb with its steps."""
+    """A verb with its steps. What is *run*, and what has a *role*, each with its number among all."""
 
     verb: str
     where: Where
     steps: tuple[Step, ...]
+    run: tuple[tuple[int, Step], ...]
+    roles: tuple[tuple[int, Step], ...]
+
+    @classmethod
+    def of(cls, verb: str, where: Where, steps: Iterable[Step]) -> Statement:
+        """The statement of these steps."""
+        found = tuple(steps)
+        run = tuple(each for each in enumerate(found) if not each[1].role)
+        return cls(verb, where, found, run, tuple(each for each in enumerate(found) if each[1].role))
 
 
 def shown(subject: Statement | Step | str, outcome: Outcome | None) -> str:
@@ -171,15 +181,17 @@ def _is_tried_alone(statement: Statement, verdict: Verdict | None) -> bool:
 def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
     """The verdict, when this statement ends the ACL."""
     outcome, met = _conditions(statement, ctx)
+    roles = _roles(statement, met) if statement.roles else {}
     if outcome in SPEAKS[statement.verb]:
-        _speak(statement.verb, outcome, _roles(statement, met), ctx)
+        _speak(statement.verb, outcome, roles, ctx)
     if ctx.trace:
-        ctx.trace(statement, outcome)
+        ctx.trace((statement, outcome))
     ending = VERBS[statement.verb][outcome]
     if ending is PASS:
-        ending = SAME if "endpass" in _roles(statement, met) else NEXT
+        ending = SAME if "endpass" in roles else NEXT
     if ending is NEXT:
-        _go_on(statement, outcome, ctx)
+        if statement.verb == "warn":
+            _go_on(statement, outcome, ctx)
         return None
     final = outcome if ending is SAME else ending
     frame = ctx.frame
@@ -197,12 +209,10 @@ def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
 
 def _conditions(statement: Statement, ctx: Context) -> tuple[Outcome, int]:
     """Run the steps up to the first that is not true: what they come to, and how many were met before."""
-    for number, step in enumerate(statement.steps):
-        if step.role:
-            continue
+    for number, step in statement.run:
         outcome = _outcome(step, ctx)
         if ctx.trace:
-            ctx.trace(step, outcome)
+            ctx.trace((step, outcome))
         if outcome is not None and outcome is not OK:
             return outcome, number
     return OK, len(statement.steps)
@@ -210,14 +220,14 @@ def _conditions(statement: Statement, ctx: Context) -> tuple[Outcome, int]:
 
 def _roles(statement: Statement, met: int) -> dict[str, Step]:
     """The steps with a role among the first that were *met*, by that; the last of each counts."""
-    return {step.role: step for step in statement.steps[:met] if step.role}
+    return {step.role: step for number, step in statement.roles if number < met}
 
 
 def _outcome(step: Step, ctx: Context) -> Outcome | None:
     """What a step comes to; the three exceptions of an evaluation end here."""
     if ctx.frame.guarded and step.phases is not None and not ctx.phase & step.phases:
         return _fault(ctx, ERROR, f"cannot use {step.label} in the {str(ctx.phase.name).lower()} ACL")
-    if ctx.expired():
+    if time.monotonic() >= ctx.deadline:
         return _fault(ctx, DEFER, "the time for this phase is over")
     try:
         outcome = step.run(ctx)
@@ -270,8 +280,6 @@ def _expanded(step: Step, ctx: Context) -> str:
 
 def _go_on(statement: Statement, outcome: Outcome, ctx: Context) -> None:
     """What a ``warn`` leaves behind before the next statement."""
-    if statement.verb != "warn":
-        return
     frame = ctx.frame
     if outcome is OK:
         ctx.warn(frame.user_message, frame.log_message)

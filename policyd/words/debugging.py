@@ -46,10 +46,8 @@ def _debug(tx: Transaction, wanted: Debug) -> None:
     connection = tx.connection
     mark = f"debug{wanted.tag} [{connection.client.address}]"
 
-    def trace(*event: Any) -> None:
+    def trace(event: tuple[Any, Any]) -> None:
         tx.services.log.write("main", f"{mark} {shown(*event)}")
 
-    told = trace if wanted.on else None
-    if tx.trace is connection.trace:  # otherwise it passes on what it is told
-        tx.trace = told
-    connection.trace = told
+    connection.trace = trace if wanted.on else None
+    tx.trace = connection.traces

@@ -263,7 +263,7 @@ def test_a_story_has_bounds():
     story = Story()
     for number in range(3 * MAX_EVENTS):
         story.begin(Phase.RCPT, str(number))
-        story.tell("x", None)
+        story.tell(("x", None))
     assert len(story.lines) <= MAX_EVENTS + 2
     assert story.lines[-2:] == [f"rcpt {3 * MAX_EVENTS - 1}", "  x"]
     resolver = Noted(World().services.resolver, story.answers)
@@ -322,7 +322,7 @@ def test_explain(kept):
 @pytest.mark.parametrize(
     "arguments, policy, complaint",
     [
-        (["aaaaaaaa"], "policy.conf", "there is no explanation aaaaaaaa"),
+        (["aaaaaaaa"], "policy.conf", 'there is no explanation "aaaaaaaa"'),
         (["aaaaaaaa"], "off.conf", "no explanations are kept"),
         ([], "wrong.conf", 'unknown option "nonsense"'),
     ],

@@ -118,7 +118,7 @@ def exchange(
     """A session: each of *dialogue* is one or more lines from *client*. *details* are those of `Client`."""
     world = world or World()
     trace: list[str] = []
-    talk = Conversation(load(policy), world.services, (lambda *event: trace.append(shown(*event))) if traced else None)
+    talk = Conversation(load(policy), world.services, (lambda event: trace.append(shown(*event))) if traced else None)
     talk.macros.update(macros or {})
     replies: list[str] = []
     lines = [f"{line}\r\n".encode("latin-1") for text in dialogue for line in text.split("\n")]
