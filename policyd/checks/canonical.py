@@ -46,7 +46,8 @@ class Fields:
         self._places: dict[str, list[int]] = {}
         self._forms: dict[tuple[int, str], bytes] = {}
         for place, (name, _) in enumerate(self.all):
-            self._places.setdefault(lower(name.rstrip(" \t")), []).append(place)
+            key = name.rstrip(" \t")
+            self._places.setdefault(key.lower() if key.isascii() else lower(key), []).append(place)
 
     def places(self, name: str) -> list[int]:
         """Where the fields of this name are, from the top, in any case."""
@@ -77,15 +78,10 @@ class Fields:
 
 def canonical_field(field: Field, method: str) -> bytes:
     """One header field, with its CRLF: RFC 6376 3.4.1 and 3.4.2."""
-    name, value = map(_octets, field)
-    value = value.replace(CRLF, b"\n")
+    name, value = field[0].encode("latin-1"), field[1].encode("latin-1").replace(CRLF, b"\n")
     if method == SIMPLE:
         return name + b":" + value.replace(b"\n", CRLF) + CRLF
     return name.rstrip(b" \t").lower() + b":" + compressed(value.replace(b"\n", b"")).strip(b" ") + CRLF
-
-
-def _octets(text: str) -> bytes:
-    return text.encode("latin-1")
 
 
 # -- body

@@ -19,7 +19,7 @@ def questions(fields: Sequence[str], identifiers: Iterable[str], rules: Rules) -
     ends = {_end(author) for author in authors.domains}
     akin = [domain for domain in map(mail_domain, identifiers) if _end(domain) in ends]
     starts = (*authors.domains, *akin) if authors.complete else ()
-    names = dict.fromkeys(name for start in starts for name in _levels(start, rules))
+    names = dict.fromkeys([name for start in starts for name in _levels(start, rules)])
     return [Question("TXT", f"_dmarc.{name}") for name in names]
 
 

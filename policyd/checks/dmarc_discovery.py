@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol
 
 from policyd.checks.dmarc_record import DmarcPolicy, DmarcRecord, Psd, parse_record
@@ -119,11 +120,12 @@ class TreeWalk:
         return walked
 
 
-def steps(start: str) -> list[str]:
-    """The names that a walk looks at, RFC 9989 4.10: never more than eight."""
+@lru_cache(maxsize=4096)
+def steps(start: str) -> tuple[str, ...]:
+    """The names that a walk from a domain looks at, RFC 9989 4.10: never more than eight."""
     labels = start.split(".")
     longest = len(labels) - 1 if len(labels) < MAX_LABELS else KEPT_LABELS
-    return [start, *(".".join(labels[-count:]) for count in range(longest, 0, -1))]
+    return (start, *[".".join(labels[-count:]) for count in range(longest, 0, -1)])
 
 
 def selected(start: str, walked: list[Found]) -> str:

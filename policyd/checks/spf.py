@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
@@ -48,34 +48,34 @@ _BREAKS_COMMENT = re.compile(r"[()\\]")
 _DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # never changed; frozen would cost three times as much, and it is made often
 class Identity:
-    """Whom a client claims to be. *address*: None for a local submission; *sender*: empty for the null sender."""
+    """Whom a client claims to be. *address*: None for a local submission.
+
+    *sender*: empty for the null sender. *client*: the address, IPv4 where IPv6
+    only wraps it (RFC 7208 section 5), and without a scope. *mailbox*: local
+    part and domain, ``postmaster`` and the HELO name where there are none (RFC
+    7208 2.4, 4.3); the domain is in A-labels and lower case, or as it came when
+    it can be no domain.
+    """
 
     address: Address | None
     helo: str
     sender: str = ""
+    client: Address | None = field(init=False)
+    mailbox: tuple[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = self.address
+        if isinstance(self.address, IPv6Address):
+            self.client = self.address.ipv4_mapped or IPv6Address(int(self.address))
+        local_part, _, domain = self.sender.rpartition("@") if self.sender else ("", "", self.helo)
+        self.mailbox = local_part or "postmaster", ascii_name(domain) or domain
 
     @property
     def kind(self) -> str:
         """``mailfrom``, or ``helo`` where there is no sender."""
         return "mailfrom" if self.sender else "helo"
-
-    @property
-    def client(self) -> Address | None:
-        """The address: IPv4 where IPv6 only wraps it (RFC 7208 section 5), and without a scope."""
-        if isinstance(self.address, IPv6Address):
-            return self.address.ipv4_mapped or IPv6Address(int(self.address))
-        return self.address
-
-    @property
-    def mailbox(self) -> tuple[str, str]:
-        """Local part and domain: ``postmaster`` and the HELO name where there are none (RFC 7208 2.4, 4.3).
-
-        The domain is in A-labels and lower case, or as it came when it can be no domain.
-        """
-        local_part, _, domain = self.sender.rpartition("@") if self.sender else ("", "", self.helo)
-        return local_part or "postmaster", ascii_name(domain) or domain
 
     @property
     def flaw(self) -> str:
@@ -133,8 +133,8 @@ def check_host(
     *receiver* is the name of this host. *template*: the explanation of a domain that has none of its own, a macro
     string (RFC 7208 section 7). Never raises: when *resolver* gives up, the result is ``temperror``.
     """
-    if identity.flaw:
-        return _outcome(identity, receiver, Evaluation(SpfResult.NONE, problem=identity.flaw))
+    if flaw := identity.flaw:
+        return _outcome(identity, receiver, Evaluation(SpfResult.NONE, problem=flaw))
     from policyd.checks.spf_memory import evaluation  # pyspf is slow to load
 
     return _outcome(identity, receiver, evaluation(resolver, identity, receiver, guess_record, template))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from policyd.mail.lexical import comment_end, quoted_end, unquoted
 from policyd.mail.octets import visible
@@ -42,7 +43,7 @@ class AuthResult:
             yield f"({plain(self.comment, MAX_COMMENT).translate(IN_COMMENT)})"
         for name, value in self.properties:
             if value:
-                yield f"{name}={written(value)}"
+                yield f"{name}={written(value[:MAX_VALUE])}"
 
 
 def authentication_results(authserv_id: str, results: Iterable[AuthResult]) -> str:
@@ -61,6 +62,7 @@ def _folded(result: AuthResult) -> str:
     return "\n\t\t".join(lines)
 
 
+@lru_cache(maxsize=4096)  # mostly domains, selectors and addresses that come again
 def written(value: str) -> str:
     """The value of a property (``pvalue``): an address may stand as it is."""
     text = plain(value, MAX_VALUE)

@@ -19,6 +19,7 @@ ADDRESS_HEADERS = frozenset([*_ADDRESSES, *[f"resent-{name}" for name in _ADDRES
 
 POSITIONS = ("at_start", "after_received", "at_start_rfc", "at_end")
 BLANKS = " \t\r\n\v\f"
+NAME = re.compile(r"[!-9;-~]+")  # of a field: RFC 5322 2.2
 LINE_END = re.compile(r"\n(?![ \t])")  # but not before a continuation
 
 
@@ -60,7 +61,7 @@ class Message:
 
     def receive(self, name: str, value: str) -> None:
         """The next header field of the sender's."""
-        key = lower(name)
+        key = name.lower() if name.isascii() else lower(name)
         number = self._numbers[key] = self._numbers.get(key, 0) + 1
         self.headers.append(Header(name, value, key, number))
         lines = value.count("\n") + 1
@@ -148,7 +149,5 @@ def _placed(line: str) -> tuple[str, str]:
 
 
 def _named(line: str) -> str:
-    name = line.partition(":")[0]
-    if ":" in line and name and all("!" <= c <= "~" for c in name):
-        return line
-    return f"X-ACL-Warn: {line}"
+    name, colon, _ = line.partition(":")
+    return line if colon and NAME.fullmatch(name) else f"X-ACL-Warn: {line}"

@@ -15,7 +15,7 @@ class DnsTemporary(Exception):  # noqa: N818 - a state of the world
     """No answer for now: a timeout, SERVFAIL, REFUSED, or a reply that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # never changed; frozen would cost three times as much, and it is made often
 class Answer:
     """What DNS says about one name and type.
 
@@ -31,7 +31,7 @@ class Answer:
     secure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # never changed; frozen would cost three times as much, and it is made often
 class Question:
     """Something that will be asked about a message. *then*: what the answer will make the asker ask next."""
 

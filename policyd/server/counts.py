@@ -50,18 +50,20 @@ class PrometheusMetrics:
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         """Add to a counter, or (any sign) to a gauge."""
         key = (name, *labels.items())
-        if key not in self._cells:
+        cell = self._cells.get(key)
+        if cell is None:
             self._series(name, labels)
-        cell = self._cells[key]
+            cell = self._cells[key]
         with self._lock:
             cell.numbers[cell.place] += amount
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Put a value into a histogram."""
         key = (name, *labels.items())
-        if key not in self._histograms:
+        found = self._histograms.get(key)
+        if found is None:
             self._series(name, labels)
-        found = self._histograms[key]
+            found = self._histograms[key]
         bucket = found.cells[bisect_left(found.bounds, value)]
         with self._lock:
             bucket.numbers[bucket.place] += 1

@@ -46,14 +46,18 @@ class Decision:
             "took": round(self.took, 4),
             **self._checks(),
         }
-        return {name: _short(value) for name, value in found.items() if name == "reply" or value not in ("", [])}
+        return {
+            name: value if type(value) is str and len(value) <= MAX_VALUE else _short(value)
+            for name, value in found.items()
+            if value or value == 0 or name == "reply"
+        }
 
     def line(self) -> str:
         """``name=value`` and so on; a value with a blank, or what could be mistaken, in quotes."""
         facts = self.facts()
         if "proxy" in facts and "proxy" not in self.tx.settings.log_selector:
             del facts["proxy"]
-        return " ".join(f"{LABELS.get(name, name)}={_shown(name, value)}" for name, value in facts.items())
+        return " ".join([f"{LABELS.get(name, name)}={_shown(name, value)}" for name, value in facts.items()])
 
     def arrival(self) -> str:
         """Exim's line for a message that is accepted; empty for anything else, whose line has been written."""

@@ -111,6 +111,7 @@ class Session:
         self._talk = talk
         self._agreed = agreed
         self._mta = POSTFIX
+        self._header_answer = int(milter.NOREPLY if "header" in agreed.silent else milter.CONTINUE)
         self._connected = False
         self._in_message = False
         self._refusal: Reply | None = None  # of the connection: the answer to every command
@@ -236,8 +237,10 @@ class Session:
     def header(self, name: str, value: bytes) -> int:
         """A header field; its value begins with the blank after the colon, and lines end in LF."""
         if not self._trouble:
-            self._talk.header(text(name), value if self._agreed.leading_space else b" " + value)
-        return self._unanswered()
+            self._talk.header(
+                name if name.isascii() else text(name), value if self._agreed.leading_space else b" " + value
+            )
+        return self._header_answer
 
     @guarded(_hold)
     def eoh(self) -> int:

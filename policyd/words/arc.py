@@ -15,14 +15,14 @@ from policyd.policy import Phase
 from policyd.resolver import Question
 from policyd.transaction import Transaction, fact
 from policyd.words.authres import reports
-from policyd.words.signatures import feed, passing, rules
+from policyd.words.signatures import feed, passing
 
 STATES = tuple(map(str, ArcResult))
 
 
 def _examine(tx: Transaction) -> None:
     message = passing(tx)
-    tx.facts["arc_chain"] = examine(message.fields, rules(tx.settings), tx.services.clock(), message.bodies)
+    tx.facts["arc_chain"] = examine(message.fields, message.rules, tx.services.clock(), message.bodies)
 
 
 def _keys(tx: Transaction) -> list[Question]:
@@ -40,7 +40,7 @@ def arc(tx: Transaction) -> ArcOutcome:
     """What the chain is worth, within this phase's time, counted."""
     message = passing(tx)
     chain: Chain = tx.facts["arc_chain"]
-    outcome = verify(chain, message.fields, message.bodies, tx.resolver, rules(tx.settings))
+    outcome = verify(chain, message.fields, message.bodies, tx.resolver, message.rules)
     trusted = "true" if is_trusted(tx, outcome) else "false"
     tx.services.metrics.count("arc_results_total", result=str(outcome.result), trusted=trusted)
     return outcome

@@ -32,9 +32,13 @@ RESULTS = frozenset(map(str, DkimResult))
 
 @dataclass(slots=True)
 class Passing:
-    """A message on its way: its header, and the hashes of its body, which is gone when it has passed."""
+    """A message on its way: its header, and the hashes of its body, which is gone when it has passed.
+
+    *rules*: what signatures are accepted.
+    """
 
     fields: Fields
+    rules: Rules
     bodies: BodyHashes = field(default_factory=BodyHashes)
     signatures: Sequence[Signature] = ()
 
@@ -43,7 +47,8 @@ def passing(tx: Transaction) -> Passing:
     """The message, from the end of its header on."""
     found: Passing | None = tx.facts.get("passing")
     if found is None:
-        found = Passing(Fields((header.name, header.value) for header in tx.message.headers if header.number))
+        fields = Fields([(header.name, header.value) for header in tx.message.headers if header.number])
+        found = Passing(fields, rules(tx.settings))
         tx.facts["passing"] = found
     return found
 
@@ -72,7 +77,7 @@ def rules(settings: Settings) -> Rules:
 def _examine(tx: Transaction) -> None:
     if tx.checks.dkim:
         message = passing(tx)
-        message.signatures = examine(message.fields, rules(tx.settings), tx.services.clock(), message.bodies)
+        message.signatures = examine(message.fields, message.rules, tx.services.clock(), message.bodies)
         tx.facts["dkim_examined"] = True
 
 
@@ -120,7 +125,7 @@ def overrule(tx: Transaction, number: int, status: str, reason: str) -> None:
 def dkim(tx: Transaction) -> list[DkimSignature]:
     """Verify all signatures, within this phase's time, and count them."""
     message = passing(tx)
-    found = verify(message.signatures, message.fields, message.bodies, tx.resolver, rules(tx.settings))
+    found = verify(message.signatures, message.fields, message.bodies, tx.resolver, message.rules)
     results = {one.result for one in found}
     metrics = tx.services.metrics
     metrics.count("dkim_results_total", result=next((str(result) for result in BEST if result in results), "none"))
