@@ -7,6 +7,7 @@ same object.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -187,7 +188,11 @@ class Conversation:
 
     def header(self, name: str, value: bytes) -> None:
         """One header field; *value* is all after the colon, folding included."""
-        self.tx.message.receive(name, value.decode("latin-1"))
+        self.headers([(name, value.decode("latin-1"))])
+
+    def headers(self, fields: Sequence[tuple[str, str]]) -> None:
+        """Several, in their order."""
+        self.tx.message.receive(fields)
 
     def end_of_headers(self) -> None:
         """The empty line after the header fields."""

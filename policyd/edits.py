@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from policyd.mail.message import Message
+from policyd.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ChangeHeader:
     """Replace the *index*-th field called *name* (from 1); with *value* None, delete it."""
 
@@ -16,7 +15,7 @@ class ChangeHeader:
     value: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AddHeader:
     """A new field. *index* counts all fields from the top, those included that the MTA has put there; None appends."""
 
@@ -25,14 +24,14 @@ class AddHeader:
     index: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class DeleteRecipient:
     """One recipient less. *path* as it stood in RCPT."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Quarantine:
     """Hold the message in the MTA's queue."""
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from policyd import loglines
 from policyd.errors import Where
 from policyd.language.verdict import Outcome, Verdict
-from policyd.mail.reply import ReplyText, reply_lines, reply_text, split
+from policyd.mail.reply import WIDTH, ReplyText, reply_lines, reply_text, split
 from policyd.policy import Phase
 from policyd.transaction import Transaction, host_text
+from policyd.values import value_class
 
 DEFAULT_CODES = {Outcome.FAIL: 550, Outcome.DROP: 550, Outcome.DEFER: 451, Outcome.ERROR: 451}
 ACCEPT_CODES = {Phase.CONNECT: 220, Phase.PREDATA: 354, Phase.QUIT: 221}  # 250 elsewhere
-ENDINGS = Phase.QUIT | Phase.NOTQUIT  # nothing is left to refuse
+ENDINGS = (Phase.QUIT, Phase.NOTQUIT)  # nothing is left to refuse
 REFUSED = "Administrative prohibition"
 TROUBLE = "Temporary local problem - please try later"
 REHEARSED = "dry run: "
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Reply:
     """What the client is told. *code* is 0 where the MTA speaks for itself; *lines* may then be a policy's own text.
 
@@ -38,7 +39,7 @@ class Reply:
 
 def worded(tx: Transaction, verdict: Verdict) -> Reply:
     """Put a verdict into words, and log it unless it is an acceptance."""
-    if tx.phase & ENDINGS:
+    if tx.phase in ENDINGS:
         return _farewell(tx, verdict)
     if verdict.outcome is Outcome.OK:
         return _accepted(tx, verdict)
@@ -53,7 +54,7 @@ def _refused(tx: Transaction, verdict: Verdict) -> Reply:
     """Why something is wrong for now is mostly none of the client's business."""
     code = DEFAULT_CODES[verdict.outcome]
     text = _text(tx, code, split(verdict.text or REFUSED))
-    if text.complaint and verdict.log is verdict.text:  # what is said instead is logged
+    if text.complaint and verdict.log is verdict.text and len(verdict.log or "") <= WIDTH:  # log what is said instead
         verdict = replace(verdict, log=f"{code} {text.text}")
     _log(tx, loglines.rejection(tx, verdict), tx.reject_targets)
     lines = _lines(tx, text.text) if code == 550 or (verdict.text and verdict.details) else (TROUBLE,)
@@ -75,7 +76,8 @@ def _accepting_lines(tx: Transaction, text: ReplyText) -> tuple[str, ...]:
         return tuple(text.text.split("\n"))
     lines = _lines(tx, text.text)
     if tx.phase is Phase.HELO and "\n" in text.text:
-        tx.log(f"EHLO/HELO response must not contain newlines: message truncated: {text.code} {text.text}")
+        coded = " ".join(filter(None, (str(text.code), text.enhanced, text.text)))
+        tx.log(f"EHLO/HELO response must not contain newlines: message truncated: {coded}")
         return lines[:1]
     return lines
 

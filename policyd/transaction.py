@@ -26,6 +26,7 @@ from policyd.resolver import Prefetch, Resolver, no_prefetch
 from policyd.resolver.noted import Answers, Noted
 from policyd.settings import Settings
 from policyd.stores import Store
+from policyd.values import value_class
 
 T = TypeVar("T")
 MAX_COMMANDS = 20  # in $smtp_command_history
@@ -55,7 +56,7 @@ class Services:
     sleep: Callable[[float], None] = time.sleep
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Proxy:
     """The balancer in front of a client. No addresses: its header was wrong or missing, or told none.
 
@@ -69,7 +70,7 @@ class Proxy:
     external_port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Client:
     """The SMTP client, as the MTA tells it. *address* is None for a local submission; ports are 0 when unknown."""
 

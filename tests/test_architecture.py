@@ -13,8 +13,9 @@ PACKAGE = Path(__file__).parents[1] / "policyd"
 
 MAY_IMPORT = {  # unit: the units whose names it may use; every unit may use itself
     "errors": "",
+    "values": "",
     "durations": "",
-    "files": "errors",
+    "files": "errors metrics",
     "journal": "errors",
     "mail": "errors",
     "language": "errors",
@@ -42,8 +43,8 @@ MAY_IMPORT = {  # unit: the units whose names it may use; every unit may use its
     " settings transaction",
     "config": "durations errors language links policy settings",
     "gateway": "conversation errors journal language mail metrics policy replies settings stores transaction",
-    "server": "checks config conversation edits errors explanations gateway journal language loglines mail metrics"
-    " observers outbox policy replies resolver settings stores transaction trials words",
+    "server": "checks config conversation edits errors explanations files gateway journal language loglines mail"
+    " metrics observers outbox policy replies resolver settings stores transaction trials words",
     "trials": "config conversation errors files journal metrics observers outbox policy replies resolver settings"
     " stores transaction",
     "doctor": "durations server settings",
@@ -99,8 +100,8 @@ def test_imports(module):
 
 
 def may_import(importer: str, imported: str) -> bool:
-    """Whether the table says so. The version, ``policyd.__version__``, is everybody's."""
-    if imported in (importer, "__version__") or importer == "__init__":
+    """Whether the table says so. The version, ``policyd.__version__``, and values are everybody's."""
+    if imported in (importer, "__version__", "values") or importer == "__init__":
         return True
     return imported != "cli" and (MAY_IMPORT[importer] == "*" or imported in MAY_IMPORT[importer].split())
 

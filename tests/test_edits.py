@@ -14,8 +14,7 @@ OWN = ("Received", " by the MTA itself")  # stands on top, and no milter sees it
 
 def message(*names):
     made = Message()
-    for number, name in enumerate(names):
-        made.receive(name, f" {number}")
+    made.receive((name, f" {number}") for number, name in enumerate(names))
     return made
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from policyd.checks.canonical import RELAXED, BodyHashes, Fields
@@ -17,6 +17,7 @@ from policyd.checks.dkim_signature import MAX_FIELD, Signature, field_tags, read
 from policyd.checks.dkim_tags import SYNTAX, DkimResult, Flaw, Unverifiable
 from policyd.mail.octets import lower
 from policyd.resolver import Resolver
+from policyd.values import value_class
 
 MAX_SETS = 50  # RFC 8617 4.2.1
 MESSAGE_TAGS = ("a", "b", "bh", "d", "h", "s")  # RFC 8617 4.1.2
@@ -36,7 +37,7 @@ class ArcResult(StrEnum):
     TEMPERROR = "temperror"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ArcSet:
     """What one of them added. *results*: the ARC-Authentication-Results field behind its instance number."""
 
@@ -48,7 +49,7 @@ class ArcSet:
     validity: str  # cv=
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Chain:
     """All sets, the oldest first. *trouble*: why they are no chain; then there may be none."""
 
@@ -56,7 +57,7 @@ class Chain:
     trouble: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ArcOutcome:
     """What the chain is worth. *oldest_pass*: the first instance whose message signature still holds; 0: none does."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from policyd.mail.octets import lower
+from policyd.values import value_class
 
 SIMPLE, RELAXED = "simple", "relaxed"
 CRLF = b"\r\n"
@@ -166,7 +166,7 @@ class RelaxedBody:
 BODIES: dict[str, type[SimpleBody | RelaxedBody]] = {SIMPLE: SimpleBody, RELAXED: RelaxedBody}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class BodyMethod:
     """How a body is hashed. *length*: only so many of its canonical octets (``l=``); None: all."""
 
@@ -175,7 +175,7 @@ class BodyMethod:
     length: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class BodyHash:
     """A body's hash, and how many canonical octets it has, hashed or not."""
 

@@ -8,18 +8,18 @@ signatures when the header is complete, and says how the body is to be hashed;
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from policyd.checks.canonical import BodyHashes, Fields
 from policyd.checks.dkim_proof import Proof, Rules, accepted, is_accepted, proof_of_message
 from policyd.checks.dkim_signature import Signature, signature
 from policyd.checks.dkim_tags import NOT_TRIED, DkimResult, Flaw
 from policyd.resolver import Resolver
+from policyd.values import value_class
 
 FIELD = "dkim-signature"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class DkimSignature:
     """A signature, and what came of it."""
 

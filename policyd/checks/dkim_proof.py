@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from policyd.checks import dkim_tags as tags
 from policyd.checks.canonical import BodyHashes, Field, Fields, canonical_field
@@ -13,11 +13,12 @@ from policyd.checks.dkim_key import PublicKey, mismatch, public_keys, refutation
 from policyd.checks.dkim_signature import Signature
 from policyd.checks.dkim_tags import Flaw, Unverifiable
 from policyd.resolver import Resolver
+from policyd.values import value_class
 
 _VALUE = re.compile(r"(;[ \t\r\n]*b[ \t\r\n]*=)[^;]*")  # begins with a literal, which is found quickly
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Rules:
     """What a postmaster accepts.
 
@@ -35,7 +36,7 @@ class Rules:
     minimal: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Proof:
     """What came of a signature: it holds unless there is a *flaw*.
 
@@ -71,10 +72,11 @@ def proof_of_message(said: Signature, fields: Fields, bodies: BodyHashes, resolv
         unsigned = _unsigned_octets(said, bodies)
     except Unverifiable as error:
         return Proof(error.flaw)
-    proof = replace(proof_of_digest(said, _header_digest(said, fields), resolver, rules), unsigned=unsigned)
-    if unsigned and not proof.flaw and not rules.partial:
-        return replace(proof, flaw=Flaw(tags.BODY_UNSIGNED, f"{unsigned} octets of the body are not signed"))
-    return proof
+    proof = proof_of_digest(said, _header_digest(said, fields), resolver, rules)
+    if not unsigned:
+        return proof
+    flaw = None if rules.partial else Flaw(tags.BODY_UNSIGNED, f"{unsigned} octets of the body are not signed")
+    return replace(proof, unsigned=unsigned, flaw=proof.flaw or flaw)
 
 
 def proof_of_digest(said: Signature, digest: bytes, resolver: Resolver, rules: Rules) -> Proof:

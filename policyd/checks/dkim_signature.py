@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from policyd.checks import dkim_tags as tags
@@ -23,6 +23,7 @@ from policyd.checks.dkim_tags import (
 )
 from policyd.mail.octets import lower
 from policyd.resolver.names import ascii_name
+from policyd.values import value_class
 
 REQUIRED = ("v", "a", "b", "bh", "d", "h", "s")  # RFC 6376 3.5
 ALGORITHMS = {  # a=: the type of key, the hash
@@ -40,7 +41,7 @@ _TIME = re.compile(r"[0-9]{1,12}")
 _LENGTH = re.compile(r"[0-9]{1,76}")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Signature:
     """A signature as it was written, as far as it can be read; *flaw* says why no more.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from policyd.mail.octets import visible
+from policyd.values import value_class
 
 MAX_SHOWN = 40  # characters of somebody else's text in a reason
 
@@ -31,7 +31,7 @@ class DkimResult(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Problem:
     """A kind of trouble: its name in Exim's manner, and the result it gives."""
 
@@ -58,7 +58,7 @@ INCORRECT = Problem("signature_incorrect", DkimResult.FAIL)
 NOT_TRIED = Problem("", DkimResult.NONE)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Flaw:
     """What is wrong with one signature. *reason*: a line of printable ASCII."""
 

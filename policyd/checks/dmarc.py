@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 from itertools import chain
@@ -23,6 +23,7 @@ from policyd.checks.dmarc_record import DmarcPolicy, DmarcRecord
 from policyd.mail.author import author_domains
 from policyd.resolver import DnsTemporary, Resolver
 from policyd.resolver.names import ascii_name
+from policyd.values import value_class
 
 MAX_AUTHORS = 5  # domains that are looked at; each may take eight questions
 MAX_SPELLINGS = 100  # different texts that are looked at as domains: a few addresses are a message's, more are mischief
@@ -74,7 +75,7 @@ class SeveralAuthors(StrEnum):
     EXIM = "exim"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Identifier:
     """A domain that SPF or a DKIM signature speaks for, and that check's result (RFC 8601 2.7)."""
 
@@ -82,7 +83,7 @@ class Identifier:
     result: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Evidence:
     """What the other checks found. *spf*: of MAIL FROM, or of postmaster at the HELO name for the null sender."""
 
@@ -90,7 +91,7 @@ class Evidence:
     dkim: Sequence[Identifier] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Rules:
     """How to discover, and what several authors mean. *registered* is needed by every method but RFC 9989's own."""
 
@@ -99,7 +100,7 @@ class Rules:
     registered: RegisteredDomain = str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class DmarcOutcome:
     """What DMARC says about a message. Domains are A-labels in lower case, empty where there is none.
 
@@ -163,7 +164,7 @@ def organization(resolver: Resolver, domain: str, rules: Rules) -> str:
 # -- authors
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Authors:
     """The different author domains of a message, as A-labels. *complete*: there are no more."""
 

@@ -6,13 +6,13 @@ RFC 9989 4.10 walks up the tree of DNS; RFC 7489 has a public suffix list.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Protocol
 
 from policyd.checks.dmarc_record import DmarcPolicy, DmarcRecord, Psd, parse_record
 from policyd.resolver import DnsTemporary, Resolver
+from policyd.values import value_class
 
 MAX_LABELS = 8  # RFC 9989 4.10: of a longer name, only the last seven labels are walked
 KEPT_LABELS = 7
@@ -33,7 +33,7 @@ class Method(StrEnum):
     PSL = "psl"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Found:
     """A record, and the domain that publishes it."""
 

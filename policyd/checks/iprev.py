@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from policyd.mail.octets import lower
 from policyd.resolver import Answer, DnsTemporary, Question, Resolver
 
 Address = IPv4Address | IPv6Address
@@ -47,7 +48,7 @@ def iprev(resolver: Resolver, address: Address) -> Iprev:
     except DnsTemporary as error:
         return Iprev(Result.TEMPERROR, reason=str(error))
     if not pointers.records:
-        return Iprev(Result.PERMERROR, reason="no PTR record")
+        return Iprev(Result.PERMERROR, reason="failed to find host name from IP address")
     confirmed: dict[str, bool] = {}  # whether the way back is secure
     trouble = ""
     for name in pointers.records[:MAX_NAMES]:
@@ -63,7 +64,7 @@ def iprev(resolver: Resolver, address: Address) -> Iprev:
         return Iprev(Result.PASS, tuple(confirmed), secure=secure)
     if trouble:
         return Iprev(Result.TEMPERROR, reason=trouble)
-    return Iprev(Result.FAIL, reason=f"{pointers.records[0]} does not resolve back")
+    return Iprev(Result.FAIL, reason=f"{address} does not match any IP address for {lower(pointers.records[0])}")
 
 
 def pointers(address: Address) -> Question:

@@ -18,6 +18,7 @@ from enum import Enum
 
 from policyd.durations import seconds
 from policyd.mail.octets import lower
+from policyd.values import value_class
 
 # -- the argument
 
@@ -150,7 +151,7 @@ def _period(text: str) -> float:
 # -- the computation
 
 
-@dataclass(slots=True)  # never changed; frozen would cost three times as much, and it is made often
+@value_class
 class Event:
     """What is to be counted, and the limit it is held against. *unique* is counted once in a period."""
 
@@ -169,7 +170,7 @@ class Filter:
     bits: bytes
 
 
-@dataclass(slots=True)  # never changed; frozen would cost three times as much, and it is made often
+@value_class
 class Bucket:
     """The *rate* when the last event was counted, and that *time*, in seconds since 1970."""
 

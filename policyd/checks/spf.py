@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 from policyd.mail.octets import visible
 from policyd.resolver import Resolver
 from policyd.resolver.names import ascii_name
+from policyd.values import value_class
 
 MAX_EXPLANATION = 400  # characters: with what a policy adds, still within a reply line (RFC 5321 4.5.3.1.5)
 MAX_TEXT = 4096  # characters; RFC 7208 3.4 asks for 512, and some records are written to keep us busy
@@ -48,7 +49,7 @@ _BREAKS_COMMENT = re.compile(r"[()\\]")
 _DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
 
 
-@dataclass(slots=True)  # never changed; frozen would cost three times as much, and it is made often
+@dataclass(slots=True)
 class Identity:
     """Whom a client claims to be. *address*: None for a local submission.
 
@@ -88,7 +89,7 @@ class Identity:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Evaluation:
     """What a record says. *explanation*: its own. *problem*: why there is no better result."""
 
@@ -100,7 +101,7 @@ class Evaluation:
     guessed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SpfOutcome:
     """What SPF says about an `Identity`. The texts for people are single lines of printable ASCII.
 

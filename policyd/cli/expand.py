@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import NamedTuple
 
 import click
 
@@ -17,6 +18,7 @@ from policyd.cli.world import services
 from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError
 from policyd.language.frame import Frame
 from policyd.language.registry import Kind, Vocabulary, Word
+from policyd.language.source import BLANKS
 from policyd.mail.address import Address
 from policyd.policy import Phase, Policy
 from policyd.transaction import Client, Connection, Transaction
@@ -64,7 +66,7 @@ def assign(tx: Transaction, name: str, value: str) -> None:
     elif name.startswith(ACL_VARIABLES):
         tx.variables(name)[name] = value
     elif name.startswith(HEADERS):
-        tx.message.receive(name.partition("_")[2], f" {value}")
+        tx.message.receive([(name.partition("_")[2], f" {value}")])
 
 
 @contextmanager
@@ -99,7 +101,7 @@ def command(path: str, zones: Sequence[str], variables: Sequence[str], strings: 
     values = dict(pairs(variables))
     texts = [octets(string) for string in strings]
     if texts == ["-"]:
-        texts = [line.decode("latin-1").rstrip("\r\n") for line in sys.stdin.buffer]
+        texts = list(_read(sys.stdin.buffer))
     others = {name: value for name, value in values.items() if not (name in INPUTS or name.startswith(PREFIXES))}
     with overridden(words.load(), others):
         with reporting():
@@ -110,18 +112,46 @@ def command(path: str, zones: Sequence[str], variables: Sequence[str], strings: 
         for name, value in values.items():
             assign(tx, name, value)
         answers = [answer(text, policy, tx) for text in texts]
-    say(text for text, _ in answers)
-    sys.exit(0 if all(right for _, right in answers) else 1)
+    say(found.text for found in answers)
+    for found in answers:
+        if found.hint and strings != ("-",):
+            click.echo(found.hint, err=True)
+    sys.exit(0 if all(found.is_right for found in answers) else 1)
 
 
-def answer(text: str, policy: Policy, tx: Transaction) -> tuple[str, bool]:
-    """A string's expansion, or why it fails; and which of the two it is. It may take as long as a phase."""
+def _read(lines: Iterable[bytes]) -> Iterator[str]:
+    """Strings as Exim's ``-be`` reads them: blanks at the end are cut, and after a backslash the next line goes on."""
+    text = ""
+    goes_on = False
+    for line in lines:
+        piece = line.decode("latin-1").rstrip(BLANKS)
+        text += piece.lstrip(BLANKS) if goes_on else piece
+        goes_on = piece.endswith("\\")
+        if goes_on:
+            text = text[:-1]
+        else:
+            yield text
+            text = ""
+    if goes_on:
+        yield text
+
+
+class Answer(NamedTuple):
+    """A string's expansion, or why it fails, and then perhaps what would be right."""
+
+    text: str
+    is_right: bool
+    hint: str = ""
+
+
+def answer(text: str, policy: Policy, tx: Transaction) -> Answer:
+    """What a string expands to. It may take as long as a phase."""
     tx.frame = Frame()
     tx.deadline = time.monotonic() + policy.settings.phase_timeout
     try:
-        return policy.expansion(text)(tx), True
+        return Answer(policy.expansion(text)(tx), True)
     except PolicyError as error:
         problem = error.problems[0]
-        return f"Failed: {': '.join(filter(None, (problem.message, problem.expected)))}", False
+        return Answer(f"Failed: {problem.message}", False, problem.expected)
     except (ExpansionError, ForcedFail, Defer) as error:
-        return f"Failed: {error}", False
+        return Answer(f"Failed: {error}", False)

@@ -7,13 +7,14 @@ Exim's rules about which messages belong to which outcome.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, Flag
 from typing import Any
 
 from policyd.errors import Defer, ExpansionError, ForcedFail, Where
 from policyd.language.frame import Context
+from policyd.values import value_class
 
 Foresight = Callable[[Any], Iterable[Any]]
 """``questions(tx)``: what a word will ask of DNS about a message; what a question is, the language does not know."""
@@ -72,7 +73,7 @@ SPEAKS: dict[str, frozenset[Outcome]] = {
 NEGATED = {OK: FAIL, FAIL: OK, DROP: OK}
 
 
-@dataclass(slots=True)  # never changed; frozen would cost three times as much, and it is made often
+@value_class
 class Verdict:
     """How an ACL ended. *text* is for the client, *log* for the log; *where* is the statement that decided.
 
@@ -110,20 +111,26 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A verb with its steps. What is *run*, and what has a *role*, each with its number among all."""
+    """A verb with its steps. What is *run*, and what has one of the *roles*, each with its number among all.
+
+    *endings* and *speaks*: of `VERBS` and `SPEAKS`.
+    """
 
     verb: str
     where: Where
     steps: tuple[Step, ...]
     run: tuple[tuple[int, Step], ...]
     roles: tuple[tuple[int, Step], ...]
+    endings: Mapping[Outcome, Outcome | Ending]
+    speaks: frozenset[Outcome]
 
     @classmethod
     def of(cls, verb: str, where: Where, steps: Iterable[Step]) -> Statement:
         """The statement of these steps."""
         found = tuple(steps)
         run = tuple(each for each in enumerate(found) if not each[1].role)
-        return cls(verb, where, found, run, tuple(each for each in enumerate(found) if each[1].role))
+        roles = tuple(each for each in enumerate(found) if each[1].role)
+        return cls(verb, where, found, run, roles, VERBS[verb], SPEAKS[verb])
 
 
 def shown(subject: Statement | Step | str, outcome: Outcome | None) -> str:
@@ -161,7 +168,8 @@ def run_acl(acl: Acl, ctx: Context) -> Verdict:
     for statement in acl.statements:
         frame.user_message = frame.log_message = None
         frame.details = False
-        frame.remarks = []
+        if frame.remarks:
+            frame.remarks = []
         on_trial = ctx.dry_run
         verdict = run_statement(statement, ctx)
         if ctx.dry_run is not on_trial and _is_tried_alone(statement, verdict):
@@ -182,17 +190,22 @@ def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
     """The verdict, when this statement ends the ACL."""
     outcome, met = _conditions(statement, ctx)
     roles = _roles(statement, met) if statement.roles else {}
-    if outcome in SPEAKS[statement.verb]:
+    if outcome in statement.speaks:
         _speak(statement.verb, outcome, roles, ctx)
     if ctx.trace:
         ctx.trace((statement, outcome))
-    ending = VERBS[statement.verb][outcome]
+    ending = statement.endings[outcome]
     if ending is PASS:
         ending = SAME if "endpass" in roles else NEXT
     if ending is NEXT:
         if statement.verb == "warn":
             _go_on(statement, outcome, ctx)
         return None
+    return _verdict(statement, outcome, ending, ctx)
+
+
+def _verdict(statement: Statement, outcome: Outcome, ending: Outcome | Ending, ctx: Context) -> Verdict:
+    """What the ACL comes to, which this statement ends."""
     final = outcome if ending is SAME else ending
     frame = ctx.frame
     if statement.verb == "defer" and outcome is OK:
@@ -213,7 +226,7 @@ def _conditions(statement: Statement, ctx: Context) -> tuple[Outcome, int]:
         outcome = _outcome(step, ctx)
         if ctx.trace:
             ctx.trace((step, outcome))
-        if outcome is not None and outcome is not OK:
+        if outcome is not OK and outcome is not None:
             return outcome, number
     return OK, len(statement.steps)
 

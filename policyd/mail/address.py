@@ -6,13 +6,14 @@ All text is one character per octet (latin-1): the language works on octets.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from policyd.values import value_class
 
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"?', re.DOTALL)
 PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Address:
     """An envelope address without its angle brackets; empty is the null sender."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from policyd.mail.lexical import comment_end, quoted_end, unquoted
 from policyd.mail.octets import visible
+from policyd.values import value_class
 
 FIELD = "Authentication-Results"
 
@@ -26,7 +26,7 @@ NUMBER = re.compile(r"[0-9]+", re.ASCII)
 RUN = re.compile(r'[ \t\r\n]++|[^ \t\r\n";(]++')
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AuthResult:
     """What one method said. *properties*: pairs such as ``("header.d", "example.org")``; empty ones are left out."""
 
@@ -54,8 +54,12 @@ def authentication_results(authserv_id: str, results: Iterable[AuthResult]) -> s
 
 def _folded(result: AuthResult) -> str:
     """One result on one line, or on as many as it needs."""
+    parts = list(result.parts)
+    line = " ".join(parts)
+    if len(line) <= MAX_LINE:
+        return line
     lines = [""]
-    for part in result.parts:
+    for part in parts:
         if lines[-1] and len(lines[-1]) + len(part) > MAX_LINE:
             lines.append("")
         lines[-1] += f" {part}" if lines[-1] else part

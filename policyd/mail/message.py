@@ -56,17 +56,21 @@ class Message:
     header_lines: int = 0  # of the sender's
     body_lines: int = 0
     complete: bool = False
-    _numbers: dict[str, int] = field(default_factory=dict)
+    _numbers: dict[str, int] = field(default_factory=dict)  # of the sender's fields, by the keys of all there were
     _kept: IO[bytes] | None = None
 
-    def receive(self, name: str, value: str) -> None:
-        """The next header field of the sender's."""
-        key = name.lower() if name.isascii() else lower(name)
-        number = self._numbers[key] = self._numbers.get(key, 0) + 1
-        self.headers.append(Header(name, value, key, number))
-        lines = value.count("\n") + 1
+    def receive(self, fields: Iterable[tuple[str, str]]) -> None:
+        """The next header fields of the sender's, names and values."""
+        numbers, headers = self._numbers, self.headers
+        octets = lines = 0
+        for name, value in fields:
+            key = name.lower() if name.isascii() else lower(name)
+            number = numbers[key] = numbers.get(key, 0) + 1
+            headers.append(Header(name, value, key, number))
+            lines += value.count("\n") + 1
+            octets += len(name) + len(value) + 2
         self.header_lines += lines
-        self.size += len(name) + 1 + len(value) + lines + 1
+        self.size += octets + lines
 
     def body(self, chunk: bytes) -> None:
         """The next part of the body."""
@@ -106,17 +110,23 @@ class Message:
     def find(self, name: str) -> list[Header]:
         """Every field of this name, in any case, in the order of the message."""
         wanted = lower(name)
+        if wanted not in self._numbers:
+            return []
         return [header for header in self.headers if header.key == wanted]
 
     def discard(self, unwanted: Iterable[Header]) -> None:
         """These very fields, as far as they are still there."""
         gone = set(unwanted)
+        if not gone:
+            return
         self.removed += [(header.name, header.number) for header in self.headers if header in gone and header.number]
         self.headers = [header for header in self.headers if header not in gone]
 
     def add(self, name: str, value: str, position: str) -> None:
         """A field of an ACL's, at one of `POSITIONS`."""
-        self.headers.insert(self._index(position), Header(name, value, lower(name), added=position))
+        key = lower(name)
+        self._numbers.setdefault(key, 0)
+        self.headers.insert(self._index(position), Header(name, value, key, added=position))
 
     def _index(self, position: str) -> int:
         if position == "at_start":

@@ -7,15 +7,16 @@ files. Both load dnspython, so they are imported by whoever makes one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from policyd.values import value_class
 
 
 class DnsTemporary(Exception):  # noqa: N818 - a state of the world
     """No answer for now: a timeout, SERVFAIL, REFUSED, or a reply that cannot be read."""
 
 
-@dataclass(slots=True, unsafe_hash=True)  # never changed; frozen would cost three times as much, and it is made often
+@value_class
 class Answer:
     """What DNS says about one name and type.
 
@@ -31,7 +32,7 @@ class Answer:
     secure: bool = False
 
 
-@dataclass(slots=True, unsafe_hash=True)  # never changed; frozen would cost three times as much, and it is made often
+@value_class
 class Question:
     """Something that will be asked about a message. *then*: what the answer will make the asker ask next."""
 

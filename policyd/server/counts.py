@@ -7,9 +7,8 @@ import os
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from policyd.metrics import CATALOGUE, FAMILIES, PREFIX, Family, Kind, check
 
@@ -54,8 +53,9 @@ class PrometheusMetrics:
         if cell is None:
             self._series(name, labels)
             cell = self._cells[key]
+        numbers, place = cell
         with self._lock:
-            cell.numbers[cell.place] += amount
+            numbers[place] += amount
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Put a value into a histogram."""
@@ -64,10 +64,11 @@ class PrometheusMetrics:
         if found is None:
             self._series(name, labels)
             found = self._histograms[key]
-        bucket = found.cells[bisect_left(found.bounds, value)]
+        bounds, cells, (sums, sum_place) = found
+        numbers, place = cells[bisect_left(bounds, value)]
         with self._lock:
-            bucket.numbers[bucket.place] += 1
-            found.sum.numbers[found.sum.place] += value
+            numbers[place] += 1
+            sums[sum_place] += value
 
     def _series(self, name: str, labels: dict[str, str]) -> None:
         """Find the cells of one label set, once: that costs more than counting."""
@@ -131,16 +132,14 @@ FILES = {Kind.COUNTER: "counter", Kind.GAUGE: "gauge_livesum", Kind.HISTOGRAM: "
 """How the library calls the files: what its collector makes of several of them depends on it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """A number in a file that is mapped into memory. Whoever changes it does so alone."""
 
     numbers: memoryview[float]
     place: int
 
 
-@dataclass(frozen=True, slots=True)
-class Buckets:
+class Buckets(NamedTuple):
     """A histogram: how many values each of *cells* has, up to its bound, and their sum."""
 
     bounds: tuple[float, ...]

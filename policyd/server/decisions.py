@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from policyd.language.verdict import Outcome
 from policyd.loglines import arrival
 from policyd.replies import Reply
 from policyd.transaction import Transaction
+from policyd.values import value_class
 
 MAX_VALUE = 250  # octets of one value
 MAX_RECIPIENTS = 20
@@ -18,7 +18,7 @@ LABELS = {"proxy": "PRX"}  # where lines have Exim's names
 PLAIN = re.compile(r"""[!#-<>-\[\]-~]+""")  # printable ASCII but blank, quote, equals sign and backslash
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Decision:
     """What became of a command, or of a message (*phase* ``data``). *took*: seconds."""
 

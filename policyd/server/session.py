@@ -111,6 +111,7 @@ class Session:
         self._talk = talk
         self._agreed = agreed
         self._mta = POSTFIX
+        self._fields: list[tuple[str, bytes]] = []  # of the header that is under way
         self._header_answer = int(milter.NOREPLY if "header" in agreed.silent else milter.CONTINUE)
         self._connected = False
         self._in_message = False
@@ -220,6 +221,7 @@ class Session:
     def envfrom(self, path: bytes, *parameters: bytes) -> int:
         """MAIL."""
         self._in_message = False
+        self._fields.clear()  # of a message that has not come to the end of its header
         return self._command(milter.M_ENVFROM, self._talk.mail, text(path), tuple(map(text, parameters)))
 
     @guarded(_tell)
@@ -233,19 +235,23 @@ class Session:
         """DATA."""
         return self._command(milter.M_DATA, self._talk.predata)
 
-    @guarded(_hold)
     def header(self, name: str, value: bytes) -> int:
-        """A header field; its value begins with the blank after the colon, and lines end in LF."""
-        if not self._trouble:
-            self._talk.header(
-                name if name.isascii() else text(name), value if self._agreed.leading_space else b" " + value
-            )
+        """A header field; its value begins with the blank after the colon, and lines end in LF. It waits for the rest.
+
+        There are dozens in every message: what can wait is done once, for all of them.
+        """
+        self._fields.append((name, value))
         return self._header_answer
 
     @guarded(_hold)
     def eoh(self) -> int:
         """The end of the header."""
+        fields, self._fields = self._fields, []
         if not self._trouble:
+            blank = b"" if self._agreed.leading_space else b" "
+            self._talk.headers(
+                [(name if name.isascii() else text(name), (blank + value).decode("latin-1")) for name, value in fields]
+            )
             self._talk.end_of_headers()
         return self._unanswered()
 

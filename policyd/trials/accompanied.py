@@ -49,9 +49,10 @@ class Accompanied(Conversation):
     def predata(self) -> Reply:
         return self._heard("predata", super().predata())
 
-    def header(self, name: str, value: bytes) -> None:
-        super().header(name, value)
-        self._share("header", (name, value))
+    def headers(self, fields: Sequence[tuple[str, str]]) -> None:
+        super().headers(fields)
+        for name, value in fields:
+            self._share("header", (name, value.encode("latin-1")))
 
     def end_of_headers(self) -> None:
         super().end_of_headers()

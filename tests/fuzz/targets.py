@@ -108,7 +108,7 @@ def message(octets: bytes) -> None:
     received = Message()
     for line in header.decode("latin-1").split("\n"):
         name, _, value = line.partition(":")
-        received.receive(name, value)
+        received.receive([(name, value)])
         assert received.find(upper(name))[-1].value == value
     received.keep_body()
     received.body(body)

@@ -122,10 +122,10 @@ def test_domains(text, domains):
     "unit", [*'@<>"()[\\., a', "()", "((", "<(", '"\\', '"(', "a@b ", "a@b,", "<@a:", "a:", "\r\n "]
 )
 def test_the_time_is_linear(unit):
-    start = time.monotonic()
+    start = time.process_time()
     for _ in author_domains(unit * (A_LOT // len(unit))):
         pass
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_an_item_cannot_grow_without_limit():

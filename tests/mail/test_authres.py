@@ -172,6 +172,6 @@ def test_what_was_written_is_found_again(authserv_id, results):
 
 @pytest.mark.parametrize("unit", [*'"(); \\a', "((", "()", '"\\', "a ", "a(b)"])
 def test_the_time_is_linear(unit):
-    start = time.monotonic()
+    start = time.process_time()
     claimed_ids(unit * (A_LOT // len(unit)))
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5

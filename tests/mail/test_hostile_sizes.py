@@ -68,7 +68,7 @@ def test_one_long_line(read: Callable[[str], object], size: int, unit: str) -> N
 def test_many_fields() -> None:
     start, message = time.process_time(), Message()
     for number in range(100_000):
-        message.receive(f"X-{number % 1000}", "a\n b")
+        message.receive([(f"X-{number % 1000}", "a\n b")])
     assert len(message.find("x-7")) == 100
     message.discard(message.find("X-7"))
     assert len(message.headers) == 99_900

@@ -12,7 +12,7 @@ def message(*fields):
     made = Message()
     for field in fields:
         name, _, value = field.partition(":")
-        made.receive(name, value)
+        made.receive([(name, value)])
     return made
 
 

@@ -24,6 +24,9 @@ CONFIG = (
     "domainlist b_list = <; x ; y:z\n"
     "domainlist doubled = x::y\n"
     "hostlist a_host = 1.2.3.4\n"
+    "hostlist with_names = *.example.org : 1.2.3.4\n"
+    "hostlist ignoring = +ignore_unknown : *.example.org : 1.2.3.4\n"
+    "hostlist nested = !9.9.9.9 : +a_host : 5.6.7.8\n"
 )
 FORGET = "${filter{a}{match{}{^}}}"  # Exim takes $1 and so on from one string to the next
 
@@ -51,6 +54,18 @@ EXPLAINED = (  # words of the explanation in the documentation, a string, Exim's
     ("nobody asks", "${if or{{eq{a}{a}}{forany{a:b}{>{$item}{0}}}}{y}{n}}", "Failed", "y"),
     ("nobody asks", "${if eq{a}{b}{${length{x}{y}}}{n}}", "Failed", "n"),
     ("newer than 4.96", "${xtextd:a+20b}", "Failed", "a b"),
+    ("in `mask_n`", "${mask_n:::1/24}", ":/24", "::/24"),
+    ("loses an empty item at the end", "${sort{b: :a}{gt}{x$item}}", "b:a", "b:a: "),
+    ("before its last brace", "${sort {b:a} {lt} {$item} }", "Failed", "a:b"),
+    ("from 2^31 on", "${length{4294967296}{abc}}", "", "abc"),
+    ("from 2^31 on", "${if bool{4294967296}{y}{n}}", "n", "y"),
+    ("a remainder for", "${eval:(-9223372036854775807-1)%-1}", "9223372036854775807", "0"),
+    ("`utf8_localpart_from_alabel`", "${utf8_localpart_from_alabel:xn--a.b}", "\xc2\x8d\xc2\x80\xc2\x8c", "Failed"),
+    ("`reverse_ip`", "${reverse_ip:::FFFF:1.2.3.4}", "4.0.3.0.2.0.1.0.f.f.f.f" + 20 * ".0", "4.3.2.1"),
+    ("sometimes set although", "${if match_domain{a.b}{!a.b}{y}{n[$value]}}", "n[a.b]", "n[]"),
+    ("runs statements and files", "${acl{deny message = x}}", "x", "Failed"),
+    ("`readfile` of a directory", "${readfile{/}}", "", "Failed"),
+    ("`authresults`", "${authresults{mx}}", "Authentication-Results: mx", "Authentication-Results: mx; none"),
 )
 
 
@@ -67,7 +82,7 @@ def policyd(tmp_path_factory):
         connection = Connection(Client())
         tx = Transaction(services, policy.settings, connection, phase=Phase.DATA)
         for name, value in fields:
-            tx.message.receive(name, value)
+            tx.message.receive([(name, value)])
         if fields:
             tx.message.body(b"body\r\n")
             tx.message.complete = True

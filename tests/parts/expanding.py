@@ -26,10 +26,14 @@ class Expander:
         services = Services(ZoneResolver([]), MemoryStore(), NoMetrics(), log=Silence(), clock=now)
         self.tx = Transaction(services, self.policy.settings, Connection(Client()), phase=Phase.DATA)
         for name, value in fields:
-            self.tx.message.receive(name, value)
+            self.tx.message.receive([(name, value)])
 
     def __call__(self, string: str) -> str:
         return answer(string, self.policy, self.tx)[0]
+
+    def hint(self, string: str) -> str:
+        """What would be right instead of a string that fails."""
+        return answer(string, self.policy, self.tx).hint
 
     def run(self, string: str, seconds: float = 60.0) -> str:
         """The same, but what is raised is raised."""

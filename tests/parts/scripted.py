@@ -11,6 +11,7 @@ too: the name of an edit, and its fields. Counts and log lines go to standard ou
 from __future__ import annotations
 
 import json
+import os
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -68,8 +69,9 @@ class Conversation:
     def predata(self) -> Any:
         return self._play("predata")
 
-    def header(self, name: str, value: bytes) -> None:
-        self._play("header", name, value.decode("latin-1"))
+    def headers(self, fields: list[tuple[str, str]]) -> None:
+        for name, value in fields:
+            self._play("header", name, value)
 
     def end_of_headers(self) -> None:
         self._play("end_of_headers")
@@ -105,19 +107,24 @@ class Host:
         return client
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        print("count", name, amount, *labels.values(), flush=True)
+        say("count", name, amount, *labels.values())
 
     def observe(self, name: str, value: float, **labels: str) -> None:
-        print("observe", name, *labels.values(), flush=True)
+        say("observe", name, *labels.values())
 
     def decided(self, decision: Any) -> None:
-        print("decided", decision.phase, decision.reply.outcome.value, flush=True)
+        say("decided", decision.phase, decision.reply.outcome.value)
 
     def write(self, target: str, text: str) -> None:
-        print(target, ascii(text), flush=True)
+        say(target, ascii(text))
+
+
+def say(*words: object) -> None:
+    """A line, in one piece: libmilter has a thread for each connection."""
+    os.write(1, f"{' '.join(map(str, words))}\n".encode())
 
 
 if __name__ == "__main__":
-    print(listen(sys.argv[1], 0o600, ""), flush=True)
+    say(listen(sys.argv[1], 0o600, ""))
     install(Host(frozenset(sys.argv[2:]) or frozenset({COMPUTED})))
     milter.main()
