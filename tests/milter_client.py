@@ -23,7 +23,7 @@ class MilterClient:
     at: str | tuple[str, int]
     actions: int = ACTIONS
     steps: int = STEPS
-    timeout: float = 10.0
+    timeout: float = 30.0
     edits: list[tuple[str, bytes]] = field(default_factory=list)
     wanted: bytes = b""  # what the milter negotiated: version, actions, steps, macro lists
     sock: socket.socket = field(init=False)

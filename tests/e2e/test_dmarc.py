@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import smtplib
 from contextlib import contextmanager
 
 import pymysql
 import pytest
+from parts.advised import Mail
 from parts.daemon import Policyd
 from parts.list_recipe import recipe
 from parts.mariadb import DATABASE, PASSWORD, USER, MariaDB
-from parts.nsd import Nsd
+from parts.nsd import TEST, Nsd
 from parts.opendmarc_import import SCHEMA, import_history
 from parts.ports import wait_until
 from parts.postfix import Postfix
@@ -19,11 +19,7 @@ from parts.sink import Sink
 
 KEY = ed25519()
 ZONE = f"""\
-$ORIGIN test.
-$TTL 60
-@ SOA ns hostmaster 1 3600 600 86400 60
-@ NS ns
-ns A 127.0.0.1
+{TEST}
 reject               TXT "v=spf1 ip4:192.0.2.1 -all"
 _dmarc.reject        TXT "v=DMARC1; p=reject; ruf=mailto:reports@reject.test"
 s._domainkey.reject  TXT "v=DKIM1; k=ed25519; p={KEY.public}"
@@ -61,14 +57,18 @@ Authentication-Results: elsewhere.test; spf=fail\r
 """
 
 
+def history_of(postfix):
+    """The file that policyd writes the history into."""
+    return postfix.directory / "history"
+
+
 @contextmanager
 def running(policy):
     """A Postfix that policyd advises, with DNS of its own; the messages that arrive behind it."""
     with Sink() as sink, Postfix(sink.port) as postfix, Nsd({"test.": ZONE}) as nsd:
-        history = postfix.directory / "history"
-        policy = policy.replace("SINK", str(sink.port)).replace("HISTORY", str(history))
+        policy = policy.replace("SINK", str(sink.port)).replace("HISTORY", str(history_of(postfix)))
         with Policyd(policy, postfix.socket, {"dns_servers": "127.0.0.1", "dns_port": str(nsd.port)}) as policyd:
-            yield Mail(postfix, sink, policyd, history)
+            yield Mail(postfix, sink, policyd)
 
 
 @pytest.fixture(scope="module")
@@ -85,25 +85,6 @@ def with_recipe(tmp_path_factory):
     lists.write_text("friends@here.test: ours\n")
     with running("dmarc_forensic_smtp =\n" + recipe(lists)) as parts:
         yield parts
-
-
-class Mail:
-    """Sends and receives."""
-
-    def __init__(self, postfix, sink, policyd, history):
-        self.postfix, self.sink, self.policyd, self.history = postfix, sink, policyd, history
-
-    def send(self, message, client="192.0.2.1", sender="a@reject.test", rcpt="bob@here.test"):
-        """The reply at the end of the message."""
-        with self.postfix.client(client) as smtp:
-            smtp.ehlo("client.test")
-            smtp.mail(sender)
-            smtp.rcpt(rcpt)
-            try:
-                code, text = smtp.data(message)
-            except smtplib.SMTPResponseException as error:
-                code, text = error.smtp_code, error.smtp_error
-            return code, text.decode()
 
 
 def test_a_message_that_passes_is_delivered_with_its_results(mail):
@@ -142,10 +123,11 @@ def test_a_forgery_is_refused_and_reported(mail):
 
 
 def test_each_message_is_in_the_history(mail):
-    before = mail.history.read_text().count("job ") if mail.history.exists() else 0
+    history = history_of(mail.postfix)
+    before = history.read_text().count("job ") if history.exists() else 0
     mail.send(MESSAGE)
     queue_id = mail.sink.next().message["Received"].split(" id ")[1].split()[0].strip(";")
-    records = mail.history.read_text().split("job ")
+    records = history.read_text().split("job ")
     assert len(records) == before + 2
     assert records[-1].startswith(f"{queue_id}\nreporter policyd.test\n")
     assert "\nfrom reject.test\nmfrom reject.test\nspf 0\npdomain reject.test\npolicy 15\n" in records[-1]
@@ -160,12 +142,13 @@ def rows(database, query):
 
 
 def test_opendmarc_import_reads_the_history(mail):
-    mail.history.unlink(missing_ok=True)
+    history = history_of(mail.postfix)
+    history.unlink(missing_ok=True)
     mail.send(signed(MESSAGE, KEY, d="reject.test", a="ed25519-sha256"), "192.0.2.2", "x@forwarder.test")
     mail.send(MESSAGE, "192.0.2.2", "")
     mail.sink.next()
     with MariaDB(SCHEMA) as database:
-        assert import_history(mail.history, database.port) == ""
+        assert import_history(history, database.port) == ""
         assert rows(database, "SELECT policy, disp, spf, align_dkim, align_spf, sigcount, arc FROM messages") == [
             (15, 2, 0, 4, 5, 1, 11),
             (16, 0, 6, 5, 5, 0, 11),

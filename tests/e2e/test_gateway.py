@@ -131,9 +131,6 @@ def test_the_mta_can_be_told(tmp_path):
                 with running.client("v2", address) as smtp:
                     send(smtp)
                 message = running.sink.next().message
-                assert (
-                    message["X-Client"].split()[::2] == [f"[{address}]", "yes"][:: 1 if ":" in address else 2] or True
-                )
                 assert f"[{address}]" in message["X-Client"]
                 assert message["X-Client"].endswith(" yes")
                 assert message["X-Proxy"].startswith("[127.0.0.1] to ")
@@ -141,7 +138,7 @@ def test_the_mta_can_be_told(tmp_path):
                 with running.client("v2", "127.0.0.6") as smtp:
                     assert refusal(smtp) == ""
                 running.sink.next()
-            assert "[127.0.0.3]" in running.mta.log()
+            wait_until(lambda log=running.mta.log: "[127.0.0.3]" in log(), "Postfix to have logged the client")
 
 
 def test_starttls_and_a_message_of_50_megabytes(tmp_path):
@@ -209,8 +206,9 @@ def test_what_haproxys_probes_say():
         "SMTP, none": "127.0.0.1:{} check inter 200\n  option smtpchk EHLO haproxy.example.org",
     }
     with site() as running, HAProxy({name: text.format(running.gateway) for name, text in checks.items()}) as probing:
-        wait_until(lambda: probing.status("SMTP, none").startswith("DOWN"), "a probe that is refused", 15)
-        wait_until(lambda: probing.status("SMTP, v2").startswith("UP L7"), "a probe that is answered", 15)
+        wait_until(lambda: probing.status("SMTP, none").startswith("DOWN"), "a probe that is refused")
+        for name in ("SMTP, v1", "SMTP, v2"):
+            wait_until(lambda name=name: probing.status(name).startswith("UP L7"), "a probe that is answered")
         assert {name: probing.status(name).removesuffix("STS").removesuffix("TOUT") for name in checks} == {
             "v1": "UP L4OK",
             "v2": "UP L4OK",

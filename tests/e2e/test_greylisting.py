@@ -60,8 +60,8 @@ def test_who_comes_again_is_let_in(world):
 
 def test_who_fills_a_limit_can_be_seen_and_forgotten(world):
     postfix, policyd, _ = world
-    codes = [rcpt(postfix, "198.51.100.1")[0] for _ in range(5)]
-    assert codes == [451] * 5  # greylisted
+    codes = [rcpt(postfix, "198.51.100.1", f"{number}@ns.test")[0] for number in range(5)]
+    assert codes == [451] * 5  # greylisted: none of them comes again
     assert "Too many connections" in rcpt(postfix, "198.51.100.1")[1]
     code, rows = ratelimit(policyd, "show", "198.51.100.1")
     fill, rate, *_, place = rows[1].split()
@@ -69,7 +69,7 @@ def test_who_fills_a_limit_can_be_seen_and_forgotten(world):
     assert "[198.51.100.1] rate=6.0/5.5 limit=30-ratelimit.conf:25 temporarily rejected connection" in policyd.log()
     assert rows[1] in ratelimit(policyd, "top")[1]  # and 127.0.0.1, which each of them was before its XCLIENT
     assert ratelimit(policyd, "reset", "198.51.100.1")[0] == 0
-    assert "Greylisted" in rcpt(postfix, "198.51.100.1")[1]
+    assert "Greylisted" in rcpt(postfix, "198.51.100.1", "other@ns.test")[1]
     name = 'policyd_ratelimit_checks_total{enforced="true",limit="30-ratelimit.conf:25",result="over"} '
     (count,) = [line for line in policyd.page("/metrics").splitlines() if line.startswith(name)]
     assert float(count.removeprefix(name)) >= 1

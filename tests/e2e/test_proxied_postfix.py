@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import smtplib
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 from corpora.proxy_headers import HEADERS
+from parts.balanced import connection, refusal, through
 from parts.daemon import Policyd
 from parts.haproxy import HAProxy
 from parts.nsd import Nsd
@@ -35,7 +35,7 @@ acl_check_connect:
         condition   = ${if eq{$proxy_host_address}{$sender_host_address}{false}{true}}
         log_message = Successfully proxied from [$sender_host_address]:$sender_host_port
   defer message     = Too many connections from this IP right now
-        ratelimit   = 5 / 5s / per_conn / strict
+        ratelimit   = 5 / 1m / per_conn / strict
   accept
 
 acl_check_rcpt:
@@ -76,9 +76,7 @@ class Site:
     @contextmanager
     def client(self, way: str, address: str) -> Iterator[smtplib.SMTP]:
         """An SMTP client at *address*, which HAProxy introduces in one *way*."""
-        host = "::1" if ":" in address else "127.0.0.1"
-        port = self.haproxy.ports[way]
-        with smtplib.SMTP(host, port, "client.example.org", timeout=40, source_address=(address, 0)) as smtp:
+        with through(self.haproxy.ports[way], address) as smtp:
             yield smtp
 
 
@@ -105,18 +103,6 @@ def shared(request) -> Iterator[Site]:
     master_cf = f"127.0.0.1:{port} inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n"
     with site(POSTSCREEN, port, master_cf, **balancers) as running:
         yield running
-
-
-def refusal(smtp: smtplib.SMTP, sender: str = "a@example.org", *lines: str) -> str:
-    """What a client is told that tries to send a message, if it is refused."""
-    try:
-        smtp.sendmail(sender, ["b@example.org"], "\r\n".join([*lines, "Subject: hi", "", "body"]))
-    except smtplib.SMTPRecipientsRefused as error:
-        (code, text), *_ = error.recipients.values()
-        return f"{code} {text.decode()}"
-    except smtplib.SMTPResponseException as error:
-        return f"{error.smtp_code} {error.smtp_error.decode()}"
-    return ""
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -157,30 +143,17 @@ def test_the_limit_of_connections_is_the_clients(shared):
     assert attempts("127.0.0.7")[0] == good
 
 
-@contextmanager
-def direct(port: int, first: bytes = b"") -> Iterator[smtplib.SMTP]:
-    """A connection that begins with *first*, and has been greeted."""
-    smtp = smtplib.SMTP(local_hostname="client.example.org")
-    smtp.sock = socket.create_connection(("127.0.0.1", port), 10)
-    try:
-        smtp.sock.sendall(first)
-        assert smtp.getreply()[0] == 220
-        yield smtp
-    finally:
-        smtp.close()
-
-
 def test_a_balancer_that_sends_mail_of_its_own_is_refused_and_one_that_looks_is_not():
     policy = "begin acl\nacl_check_mail:\n  accept\n"
     with site(SMTPD, policy=policy, hosts_proxy="127.0.0.1") as running:
         before = running.policyd.log()
-        with direct(running.port, LOCAL):
+        with connection(running.port, "127.0.0.1", LOCAL):
             pass
-        with direct(running.port, LOCAL) as smtp:
+        with connection(running.port, "127.0.0.1", LOCAL) as smtp:
             assert smtp.ehlo()[0] == 250
             assert smtp.quit()[0] == 221
         assert running.policyd.log() == before
-        with direct(running.port, LOCAL) as smtp:
+        with connection(running.port, "127.0.0.1", LOCAL) as smtp:
             smtp.ehlo()
             failed = (503, b"5.7.1 Command refused, required Proxy negotiation failed")
             assert smtp.docmd("MAIL FROM:<a@example.org>") == failed
@@ -191,7 +164,7 @@ def test_a_balancer_that_sends_mail_of_its_own_is_refused_and_one_that_looks_is_
 def test_a_balancer_before_a_postfix_that_reads_no_header_is_told_so():
     """Everybody seems to be the balancer: nobody is judged by its address."""
     policy = "begin acl\nacl_check_mail:\n  accept\n"
-    with site({}, policy=policy, hosts_proxy="127.0.0.1") as running, direct(running.port) as smtp:
+    with site({}, policy=policy, hosts_proxy="127.0.0.1") as running, connection(running.port, "127.0.0.1") as smtp:
         assert smtp.docmd(HEADERS["v1, IPv4"][0].decode().strip())[0] in (500, 502)
         smtp.ehlo()
         assert smtp.docmd("MAIL FROM:<a@example.org>")[0] == 503
@@ -217,9 +190,7 @@ def test_by_xclient_postfix_tells_the_client_as_its_own(plain):
 
 
 def test_xclient_from_somebody_else_is_not_believed(plain):
-    with smtplib.SMTP(
-        "127.0.0.1", plain.port, "client.example.org", timeout=40, source_address=("127.0.0.5", 0)
-    ) as smtp:
+    with through(plain.port, "127.0.0.5") as smtp:
         assert smtp.docmd("XCLIENT ADDR=127.0.0.3 NAME=[UNAVAILABLE]") == (
             550,
             b"5.7.0 Error: insufficient authorization",
@@ -237,18 +208,12 @@ def behind_a_relay() -> Iterator[tuple[Site, Postfix]]:
         yield running, relay
 
 
-@contextmanager
-def relay_client(relay: Postfix, address: str) -> Iterator[smtplib.SMTP]:
-    with smtplib.SMTP("127.0.0.1", relay.port, "there.example", timeout=40, source_address=(address, 0)) as smtp:
-        yield smtp
-
-
 FORGED = "Received: from x (unknown [127.0.0.3]) by mx.postfix.test (Postfix) with ESMTP id 4; Sat"
 
 
 def test_the_client_of_a_relay_is_judged_at_data(behind_a_relay):
     running, relay = behind_a_relay
-    with relay_client(relay, "127.0.0.3") as smtp:
+    with through(relay.port, "127.0.0.3", "there.example") as smtp:
         assert refusal(smtp, "a@strict.example.test") == ""
     assert running.sink.next().message["X-Client"] == "[127.0.0.3] no to []:0"
     log = running.policyd.log()
@@ -275,14 +240,12 @@ def test_the_client_of_a_relay_is_judged_at_data(behind_a_relay):
 def test_what_a_client_of_the_relay_forges_is_not_believed(behind_a_relay, address, sender, lines, reply):
     _, relay = behind_a_relay
     refusals = relay.log().count(f"said: {reply}")
-    with relay_client(relay, address) as smtp:
+    with through(relay.port, address, "there.example") as smtp:
         assert refusal(smtp, sender, *lines) == ""  # the relay accepts everything, and is refused itself
     wait_until(lambda: relay.log().count(f"said: {reply}") == refusals + 1, "the refusal")
 
 
 def test_a_client_that_is_no_relay_forges_in_vain(behind_a_relay):
     running, _ = behind_a_relay
-    with smtplib.SMTP(
-        "127.0.0.1", running.port, "client.example.org", timeout=40, source_address=("127.0.0.5", 0)
-    ) as smtp:
+    with through(running.port, "127.0.0.5") as smtp:
         assert refusal(smtp, "a@example.org", FORGED) == "550 5.7.1 127.0.0.5 is listed"

@@ -18,12 +18,12 @@ from queue import Empty
 import pytest
 from click.testing import CliRunner
 from parts.daemon import Policyd
-from parts.nsd import Nsd
+from parts.nsd import TEST, Nsd
 from parts.ports import free_port, wait_until
 from parts.sendmail import ATTACHED, OWNER, Sendmail, isolation_refused
 from parts.signing import ed25519, signed
 from parts.sink import Sink
-from parts.smtp import PHASES, content, is_disconnected, refusal, say, send
+from parts.smtp import PHASES, VERDICTS, content, is_disconnected, refusal, say, send
 
 from policyd.cli.doctor import command as doctor
 
@@ -78,30 +78,7 @@ def phases(request):
         yield running
 
 
-@pytest.mark.parametrize(
-    "key, command, reply",
-    [
-        ("deny.connect", "MAIL", "554 5.7.7 connect: denied"),
-        ("deny.helo", "MAIL", "554 5.7.7 helo: denied"),
-        ("deny.mail", "MAIL", "554 5.7.7 mail: denied"),
-        ("deny.rcpt", "RCPT", "554 5.7.7 rcpt: denied"),
-        ("deny.predata", "DATA", "554 5.7.7 predata: denied"),
-        ("deny.data", "From:", "554 5.7.7 data: denied"),
-        ("defer.connect", "MAIL", "452 4.3.7 connect: deferred"),
-        ("defer.helo", "MAIL", "452 4.3.7 helo: deferred"),
-        ("defer.mail", "MAIL", "452 4.3.7 mail: deferred"),
-        ("defer.rcpt", "RCPT", "452 4.3.7 rcpt: deferred"),
-        ("defer.predata", "DATA", "452 4.3.7 predata: deferred"),
-        ("defer.data", "From:", "452 4.3.7 data: deferred"),
-        ("drop.connect", "EHLO", "421 4.7.1 connect: dropped"),
-        ("drop.helo", "EHLO", "421 4.7.1 helo: dropped"),
-        ("drop.mail", "MAIL", "421 4.7.1 mail: dropped"),
-        ("drop.rcpt", "RCPT", "421 4.7.1 rcpt: dropped"),
-        ("drop.predata", "DATA", "421 4.7.1 predata: dropped"),
-        ("drop.data", "From:", "421 4.7.1 data: dropped"),
-        ("accept", "", ""),
-    ],
-)
+@pytest.mark.parametrize("key, command, reply", VERDICTS)
 def test_verdicts(phases, key, command, reply):
     with phases.client(HOSTS.get(key, "127.0.0.1")) as smtp:
         assert refusal(smtp, key) == (command, reply)
@@ -229,7 +206,8 @@ def test_a_worker_killed_in_a_session_costs_that_connection_only(sendmail, polic
 def test_without_policyd_mail_waits_at_its_sender(sendmail, policyd, sink):
     with sendmail.client() as smtp:
         assert refusal(smtp, "example.org") == LATER
-        assert f"local socket name {sendmail.socket.removeprefix('unix:')} unsafe" in sendmail.log()
+        unsafe = f"local socket name {sendmail.socket.removeprefix('unix:')} unsafe"
+        wait_until(lambda: unsafe in sendmail.log(), "the complaint")
         policyd("begin acl\nacl_check_rcpt:\n  accept\n")
         assert refusal(smtp, "example.org") == LATER
     with sendmail.client() as smtp:
@@ -396,11 +374,11 @@ IPV6 = "DAEMON_OPTIONS(`Name=MTA6, Family=inet6, Addr=::, Port={port6}')dnl\n"
 def test_a_client_that_comes_over_ipv6():
     port = free_port()
     with Sink() as sink, Sendmail(sink.port, ATTACHED + IPV6.replace("{port6}", str(port))) as sendmail:
-        with Policyd(SEEN, sendmail.socket), smtplib.SMTP("::1", port, timeout=20) as smtp:
+        with Policyd(SEEN, sendmail.socket), smtplib.SMTP("::1", port, timeout=40) as smtp:
             send(smtp, "reader@example.org")
         message = sink.next().message
     assert message["X-Client"] == "[::1] client.example.org"
-    assert message["X-Server"] == "[]: esmtp"  # Sendmail listens everywhere, and says nothing more
+    assert message["X-Server"] == "[]:-1 esmtp"  # Sendmail listens everywhere, and says nothing more
 
 
 RATE = """\
@@ -409,13 +387,14 @@ LIMIT = 5
 begin acl
 acl_check_connect:
   defer message = Too many connections from this IP right now
-        ratelimit = LIMIT / 5s / per_conn / strict
+        ratelimit = LIMIT / 1m / per_conn / strict
   accept
 """
 
 
 @pytest.mark.parametrize("workers", ["1", "4"])
 def test_the_sixth_quick_connection_is_deferred(sendmail, policyd, workers):
+    """Within a minute, so that a slow machine is quick enough, too."""
     policyd(RATE, workers=workers)
     replies = []
     for address in ["127.0.2.6"] * 6 + ["127.0.2.7"]:
@@ -429,11 +408,7 @@ def test_the_sixth_quick_connection_is_deferred(sendmail, policyd, workers):
 
 KEY = ed25519()
 ZONE = f"""\
-$ORIGIN test.
-$TTL 60
-@ SOA ns hostmaster 1 3600 600 86400 60
-@ NS ns
-ns A 127.0.0.1
+{TEST}
 reject               TXT "v=spf1 ip4:127.0.3.1 -all"
 _dmarc.reject        TXT "v=DMARC1; p=reject"
 s._domainkey.reject  TXT "v=DKIM1; k=ed25519; p={KEY.public}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import smtplib
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from parts.advised import Mail
 from parts.daemon import Policyd
-from parts.nsd import Nsd
+from parts.nsd import TEST, Nsd
 from parts.ports import wait_until
 from parts.postfix import Postfix
 from parts.signing import ed25519, signed
@@ -17,11 +17,7 @@ from parts.sink import Sink
 SHIPPED = Path(__file__).parents[2] / "conf.d"
 KEY = ed25519()
 ZONE = f"""\
-$ORIGIN test.
-$TTL 60
-@ SOA ns hostmaster 1 3600 600 86400 60
-@ NS ns
-ns A 127.0.0.1
+{TEST}
 reject               TXT "v=spf1 ip4:192.0.2.1 -all"
 _dmarc.reject        TXT "v=DMARC1; p=reject"
 s._domainkey.reject  TXT "v=DKIM1; k=ed25519; p={KEY.public}"
@@ -33,32 +29,6 @@ LIST_ID = b"List-Id: <list.elsewhere.test>\r\n"
 FORGED = b"Authentication-Results: policyd.test; dmarc=pass header.from=bank.test\r\n"
 FORGED_SPF = b"Received-SPF: pass (policyd.test: domain of a@bank.test designates 192.0.2.1)\r\n"
 FORGER = ("192.0.2.2", "x@forger.test")
-
-
-class Mail:
-    """Sends and receives."""
-
-    def __init__(self, postfix, sink, policyd):
-        self.postfix, self.sink, self.policyd = postfix, sink, policyd
-
-    def send(self, message, client="192.0.2.1", sender="a@reject.test", rcpt="bob@here.test"):
-        """The reply to the message."""
-        with self.postfix.client(client) as smtp:
-            smtp.ehlo("client.test")
-            smtp.mail(sender)
-            smtp.rcpt(rcpt)
-            try:
-                code, text = smtp.data(message)
-            except smtplib.SMTPResponseException as error:
-                code, text = error.smtp_code, error.smtp_error
-            return code, " ".join(text.decode().replace("\n5.7.1", "").split())
-
-    def held(self):
-        """The text of the one message on hold, which is then deleted."""
-        (entry,) = [entry for entry in self.postfix.queue() if entry["queue_name"] == "hold"]
-        message = self.postfix.queued_message(entry["queue_id"])
-        self.postfix.delete(entry["queue_id"])
-        return message
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class Gate:
 
     @contextmanager
     def connect(self, first: bytes = b"", host: str = "127.0.0.1") -> Iterator[socket.socket]:
-        with socket.create_connection((host, self.port), timeout=10) as sock:
+        with socket.create_connection((host, self.port), timeout=30) as sock:
             sock.sendall(first)
             yield sock
 
@@ -115,7 +115,7 @@ def start() -> Iterator[Callable[..., Gate]]:
                 "gateway_listen": f"[::]:{port}",
                 "gateway_mta": f"127.0.0.1:{mta}",
                 "hosts_proxy": "<; 127.0.0.1 ; ::1",
-                "proxy_protocol_timeout": "0.5s",
+                "proxy_protocol_timeout": "5s",
             }
             options = given | options
             return Gate(running.enter_context(Policyd(policy, "unix:/nowhere", options, command="gateway")), port)
@@ -155,8 +155,8 @@ def test_who_comes_is_published_before_the_mta_can_know(start):
     seen = Client(ip_address("127.0.0.2"), mta.peers[0][1])
     wait_until(lambda: is_unknown(gates[0].registry, seen), "the withdrawal")
     assert gates[0].counted("proxy_headers_total", result="accepted", version="v1") == 1
+    wait_until(lambda: gates[0].counted("gateway_connections") == 0, "the end of both")
     assert gates[0].counted("gateway_connections_total", result="relayed") == 2
-    assert gates[0].counted("gateway_connections") == 0
 
 
 def is_unknown(registry: Registry, client: Client) -> bool:
@@ -199,7 +199,7 @@ def test_a_header_of_somebody_who_is_not_listed_is_not_believed(start, first):
     ],
 )
 def test_refused(start, echo, first, version, result, why):
-    gate = start(echo.port)
+    gate = start(echo.port, proxy_protocol_timeout="0.5s")
     with gate.connect(first) as sock:
         port = sock.getsockname()[1]
         assert exactly(sock, len(BANNER)) == BANNER
@@ -269,12 +269,12 @@ def test_the_mta_may_end_it(start):
 
 
 def test_silence_ends(start, echo):
-    gate = start(echo.port, gateway_idle_timeout="0.4s")
+    gate = start(echo.port, gateway_idle_timeout="1s")
     with gate.connect(V1 + b"hello") as sock:
         assert exactly(sock, 5) == b"hello"
         begin = time.monotonic()
         assert everything(sock) == b""
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 10
 
 
 def test_no_more_than_there_is_room_for(start, echo):
@@ -290,7 +290,7 @@ def test_no_more_than_there_is_room_for(start, echo):
             assert gate.says(other) == b"421 Too many concurrent SMTP connections; please try again later.\r\n"
     wait_until(lambda: gate.counted("gateway_connections") == 0, "the end")
     assert gate.says(V1 + b"again") == b"again"
-    assert gate.counted("gateway_connections_total", result="limited") == 2
+    wait_until(lambda: gate.counted("gateway_connections_total", result="limited") == 2, "the count")
 
 
 def test_a_balancers_probes_are_not_counted_as_one_clients(start, echo):
@@ -305,7 +305,7 @@ def test_an_mta_that_is_not_there(start):
     gate = start(port)
     assert gate.says(V1) == UNAVAILABLE
     assert f"panic: gateway: the MTA at [127.0.0.1]:{port}: Connection refused" in gate.policyd.log()
-    assert gate.counted("gateway_connections_total", result="failed") == 1
+    wait_until(lambda: gate.counted("gateway_connections_total", result="failed") == 1, "the count")
 
 
 def test_hosts_proxy_that_cannot_be_decided(start, echo):

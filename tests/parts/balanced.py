@@ -40,7 +40,7 @@ LIMIT = ${lookup{$sender_host_address}iplsearch{LIMITS}}
 begin acl
 acl_check_connect:
   defer message = Too many connections from this IP right now
-        ratelimit = LIMIT / 5s / per_conn / strict
+        ratelimit = LIMIT / 1m / per_conn / strict
   accept
 
 acl_check_mail:
@@ -85,9 +85,7 @@ class Site:
     @contextmanager
     def client(self, way: str, address: str = "127.0.0.3") -> Iterator[smtplib.SMTP]:
         """An SMTP client at *address*, which HAProxy introduces in one *way*."""
-        host = "::1" if ":" in address else "127.0.0.1"
-        port = self.haproxy.ports[way]
-        with smtplib.SMTP(host, port, "client.example.org", timeout=40, source_address=(address, 0)) as smtp:
+        with through(self.haproxy.ports[way], address) as smtp:
             yield smtp
 
     @contextmanager
@@ -98,10 +96,18 @@ class Site:
 
 
 @contextmanager
+def through(port: int, address: str, helo: str = "client.example.org") -> Iterator[smtplib.SMTP]:
+    """An SMTP client at *address*, IPv4 or IPv6, of whoever listens at a *port* of this host."""
+    host = "::1" if ":" in address else "127.0.0.1"
+    with smtplib.SMTP(host, port, helo, timeout=40, source_address=(address, 0)) as smtp:
+        yield smtp
+
+
+@contextmanager
 def connection(port: int, address: str, first: bytes = b"") -> Iterator[smtplib.SMTP]:
     """An SMTP client at *address*, which sends *first* before anything else, and has been greeted."""
     smtp = smtplib.SMTP(local_hostname="client.example.org")
-    smtp.sock = socket.create_connection(("127.0.0.1", port), 10, (address, 0))
+    smtp.sock = socket.create_connection(("127.0.0.1", port), 40, (address, 0))
     try:
         smtp.sock.sendall(first)
         assert smtp.getreply()[0] == 220
@@ -148,10 +154,10 @@ def send(smtp: smtplib.SMTP, sender: str = "a@example.org", lines: int = 1) -> N
     smtp.sendmail(sender, ["b@example.org"], "Subject: hi\r\n\r\n" + "a line of the body\r\n" * lines)
 
 
-def refusal(smtp: smtplib.SMTP, sender: str = "a@example.org") -> str:
+def refusal(smtp: smtplib.SMTP, sender: str = "a@example.org", *fields: str) -> str:
     """What a client is told that tries to send a message, if it is refused."""
     try:
-        send(smtp, sender)
+        smtp.sendmail(sender, ["b@example.org"], "\r\n".join([*fields, "Subject: hi", "", "body"]))
     except smtplib.SMTPRecipientsRefused as error:
         (code, text), *_ = error.recipients.values()
         return f"{code} {text.decode()}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -11,16 +10,17 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 from urllib.error import URLError
 
-from parts.ports import free_port, wait_until
-from parts.programs import spawn, stop
+from parts.ports import free_port
+from parts.programs import Running, remove, spawn, stop, until_ready
+
+from policyd import __version__
 
 POLICYD = Path(sys.executable).with_name("policyd")
 
 
-class Policyd:
+class Policyd(Running):
     """Runs while the ``with`` block does.
 
     *policy*: the text of a configuration, or a ``conf.d`` directory, whose
@@ -57,20 +57,12 @@ class Policyd:
         """The directory given to ``-c``."""
         return self.directory / "conf.d"
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, self.directory)
-            self._lay_out()
-            self._process = spawn([POLICYD, self._command, "-c", self.configuration], self.directory / "log")
-            undo.callback(stop, self._process)
-            wait_until(lambda: self._has_ended() or self.is_ready(), "policyd")
-            if self._has_ended():
-                raise ChildProcessError(f"policyd {self._command} ended:\n{self.log()}")
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        undo.callback(remove, self.directory)
+        self._lay_out()
+        self._process = spawn([POLICYD, self._command, "-c", self.configuration], self.directory / "log")
+        undo.callback(stop, self._process)
+        until_ready(self._process, f"policyd {self._command}", self._is_complete, self.log)
 
     @property
     def pid(self) -> int:
@@ -108,7 +100,7 @@ class Policyd:
 
     def page(self, path: str) -> str:
         """What the exporter answers to GET *path*. Raises URLError."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}{path}", timeout=30) as answer:
             return str(answer.read(), "utf-8")
 
     def is_ready(self) -> bool:
@@ -118,8 +110,9 @@ class Policyd:
         except (URLError, ConnectionError):
             return False
 
-    def _has_ended(self) -> bool:
-        return self._process.poll() is not None
+    def _is_complete(self) -> bool:
+        """Whether all of it is at work, and not only the first of several workers, and has said so."""
+        return self.is_ready() and f"policyd {__version__}: " in self.log()
 
 
 def _lines(settings: Mapping[str, str]) -> str:

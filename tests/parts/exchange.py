@@ -37,13 +37,13 @@ class Log:
 
 @dataclass
 class Counts:
-    """What was counted and observed; names and labels are those of the catalogue."""
+    """What was counted: its name, the values of its labels, and how many unless one; all as in the catalogue."""
 
-    events: list[tuple[str, ...]] = field(default_factory=list)
+    events: list[tuple[str | float, ...]] = field(default_factory=list)
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         check(name, labels)
-        self.events.append((name, *labels.values()))
+        self.events.append((name, *labels.values(), *([] if amount == 1 else [amount])))
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         check(name, labels)
@@ -59,6 +59,11 @@ class World:
             file.write_text(zone)
             resolver = ZoneResolver([file], failing)
         self.services = Services(resolver, MemoryStore(), self.counts, self.log, sleep=self.slept.append)
+
+    @property
+    def logged(self) -> list[str]:
+        """The main log."""
+        return self.log.of("main")
 
 
 def load(policy: str) -> Policy:
@@ -103,7 +108,7 @@ class Exchange:
     @property
     def log(self) -> list[str]:
         """The main log."""
-        return self.world.log.of("main")
+        return self.world.logged
 
 
 def exchange(

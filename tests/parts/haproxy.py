@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
-from parts.ports import free_port, wait_until
-from parts.programs import environment, program, spawn, stop
+from parts.ports import free_port
+from parts.programs import Running, environment, program, remove, spawn, stop, until_ready
 
 HEAD = """\
 global
@@ -31,7 +29,7 @@ listen {name}
 """
 
 
-class HAProxy:
+class HAProxy(Running):
     """Runs while the ``with`` block does.
 
     *services*: by name, what follows ``server only`` in its configuration: an
@@ -44,23 +42,15 @@ class HAProxy:
         self.ports = {name: free_port() for name in services}
         self._services = services
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, self.directory)
-            configuration = self.directory / "haproxy.cfg"
-            configuration.write_text(HEAD.format(here=self.directory) + "".join(map(self._service, self._services)))
-            executable = program("haproxy")
-            log = self.directory / "log"
-            process = spawn([executable, "-db", "-f", configuration], log, environment(executable))
-            undo.callback(stop, process)
-            wait_until(lambda: process.poll() is not None or self._listens(), "HAProxy")
-            if process.poll() is not None:
-                raise ChildProcessError(f"haproxy ended:\n{log.read_text()}")
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        undo.callback(remove, self.directory)
+        configuration = self.directory / "haproxy.cfg"
+        configuration.write_text(HEAD.format(here=self.directory) + "".join(map(self._service, self._services)))
+        executable = program("haproxy")
+        log = self.directory / "log"
+        process = spawn([executable, "-db", "-f", configuration], log, environment(executable))
+        undo.callback(stop, process)
+        until_ready(process, "haproxy", self._listens, log.read_text)
 
     def _service(self, name: str) -> str:
         places = (f"127.0.0.1:{self.ports[name]}", f"[::1]:{self.ports[name]}")

@@ -137,6 +137,12 @@ dsearch;{dir}/ds                         => no <>
 y.org : !y.org                           => yes <>
 ! y.org : *                              => yes <*> <a.b.y.org> <a.b.y.org> <>
 # recipients a.B@Y.org
+y.org                                    => yes <@y.org>
+Y.org                                    => yes <@Y.org>
+*y.org                                   => yes <@*y.org>
+*.org                                    => yes <@*.org>
+*                                        => yes <@*>
+!y.org                                   => no <@y.org>
 a.B@y.org                                => yes <a.B@y.org>
 A.b@Y.ORG                                => yes <A.b@Y.ORG>
 a*@y.org                                 => no <>
@@ -272,16 +278,10 @@ net-iplsearch;{dir}/h6i                  => yes <net>
 # the same for recipients a.B@Y.org; the third column is what Exim 4.96 leaves behind where it reads the wrong memory
 UNLIKE_EXIM = r"""
 *@y.org                   => yes <*@y.org>             => yes <*@y@y.org>
-y.org                     => yes <*@y.org>             => yes <@y.org>
-Y.org                     => yes <*@Y.org>             => yes <@Y.org>
-*y.org                    => yes <*@*y.org>            => yes <@*y.org>
-*.org                     => yes <*@*.org>             => yes <@*.org>
-*                         => yes <*>                   => yes <@*>
 *@*                       => yes <*@*>                 => yes <*@*@*>
 *@*.org                   => yes <*@*.org>             => yes <*@*@*.org>
 *B@y.org                  => yes <*B@y.org>            => yes <*B@@y.org>
 *b@*                      => yes <*b@*>                => yes <*b@@*>
-!y.org                    => no <*@y.org>              => no <@y.org>
 !*@y.org                  => no <*@y.org>              => no <*@y@y.org>
 a.b@z.org                 => no <>                     => no <a.b@>
 *@+d1                     => yes <*@y.org>             => yes <*@+@y.org>

@@ -8,10 +8,9 @@ import subprocess
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
-from parts.ports import free_port, wait_until
-from parts.programs import environment, program, spawn
+from parts.ports import free_port
+from parts.programs import Running, environment, program, remove, spawn, until_ready
 
 DATABASE, USER, PASSWORD = "mail", "policyd", "secret"
 
@@ -28,7 +27,7 @@ OPTIONS = """
 """
 
 
-class MariaDB:
+class MariaDB(Running):
     """Runs while the ``with`` block does. *schema*: what `DATABASE` begins with, a statement to a line."""
 
     def __init__(self, schema: str = "") -> None:
@@ -37,25 +36,15 @@ class MariaDB:
         self.directory = Path(tempfile.mkdtemp(prefix="policyd-mariadb-"))
         self.socket = self.directory / "mariadb.sock"
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, self.directory)
-            self._program = program("mariadbd")
-            self._environment = environment(self._program)
-            self._lay_out()
-            log = self.directory / "log"
-            self._server = spawn([*self._command(), *self._listening()], log, self._environment)
-            undo.callback(self._kill)
-            wait_until(
-                lambda: self._server.poll() is not None or "ready for connections" in log.read_text(), "MariaDB", 30
-            )
-            if self._server.poll() is not None:
-                raise ChildProcessError(f"mariadbd ended:\n{log.read_text()}")
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        undo.callback(remove, self.directory)
+        self._program = program("mariadbd")
+        self._environment = environment(self._program)
+        self._lay_out()
+        log = self.directory / "log"
+        self._server = spawn([*self._command(), *self._listening()], log, self._environment)
+        undo.callback(self._kill)
+        until_ready(self._server, "mariadbd", lambda: "ready for connections" in log.read_text(), log.read_text)
 
     @property
     def pid(self) -> int:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
-from parts.ports import free_port, wait_until
-from parts.programs import environment, program, spawn, stop
+from parts.ports import free_port
+from parts.programs import Running, environment, program, remove, spawn, stop, until_ready
 
 SERVER = """\
 server:
@@ -44,10 +42,19 @@ ROOT = """\
 ns.test. 60 A 127.0.0.1
 """
 
+TEST = """\
+$ORIGIN test.
+$TTL 60
+@ SOA ns hostmaster 1 3600 600 86400 60
+@ NS ns
+ns A 127.0.0.1
+"""
+"""How the zone ``test.`` begins."""
+
 ROOT_SOA = bytes.fromhex("0001 0000 0001 0000 0000 0000 00 0006 0001")  # the question, RFC 1035 section 4.1
 
 
-class Nsd:
+class Nsd(Running):
     """Runs while the ``with`` block does.
 
     *zones*: by name, a master file or its text. Any other name is answered
@@ -59,23 +66,14 @@ class Nsd:
         self.directory = Path(tempfile.mkdtemp(prefix="policyd-nsd-"))
         self.zones = {".": ROOT, **zones}
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, self.directory)
-            executable = program("nsd")
-            log = self.directory / "nsd.log"
-            self._process = server = spawn(
-                [executable, "-d", "-c", self._configuration()], log, environment(executable)
-            )
-            undo.callback(stop, server)
-            wait_until(lambda: server.poll() is not None or self._answers(), "nsd")
-            if server.poll() is not None:
-                raise ChildProcessError(f"nsd ended:\n{log.read_text()}")
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        undo.callback(remove, self.directory)
+        executable = program("nsd")
+        log = self.directory / "nsd.log"
+        command = [executable, "-d", "-c", self._configuration()]
+        self._process = spawn(command, log, environment(executable))
+        undo.callback(stop, self._process)
+        until_ready(self._process, "nsd", lambda: answers(self.port), log.read_text)
 
     @property
     def pid(self) -> int:
@@ -90,17 +88,6 @@ class Nsd:
         path.write_text(SERVER.format(port=self.port, here=self.directory) + "".join(zones))
         return path
 
-    def _answers(self) -> bool:
-        """Whether it says who serves the root."""
-        with socket.socket(type=socket.SOCK_DGRAM) as client:
-            client.settimeout(0.1)
-            try:
-                client.connect(("127.0.0.1", self.port))
-                client.send(ROOT_SOA)
-                return bool(client.recv(512))
-            except (TimeoutError, ConnectionRefusedError):
-                return False
-
     def _file(self, number: int, zone: Path | str) -> Path:
         """The master file of a zone, written now when *zone* is its text."""
         if isinstance(zone, Path):
@@ -108,3 +95,15 @@ class Nsd:
         path = self.directory / f"{number}.zone"
         path.write_text(zone)
         return path
+
+
+def answers(port: int, recursion: bool = False) -> bool:
+    """Whether a server at a port of 127.0.0.1 says who serves the root; *recursion*: it has to ask others."""
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.settimeout(0.1)
+        try:
+            client.connect(("127.0.0.1", port))
+            client.send(ROOT_SOA[:2] + bytes([recursion, *ROOT_SOA[3:]]))
+            return bool(client.recv(512))
+        except (TimeoutError, ConnectionRefusedError):
+            return False

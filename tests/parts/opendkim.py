@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Self
 
 from milter_client import MilterClient
-from parts.ports import wait_until
-from parts.programs import environment, program, spawn, stop
+from parts.ports import is_listening
+from parts.programs import environment, program, spawn, stop, until_ready
 
 SETTINGS = """\
 Mode s
@@ -46,7 +46,8 @@ class Signer:
         server = program("opendkim")
         command = [server, "-f", "-x", self.directory / "conf"]
         self._server = spawn(command, self.directory / "log", environment(server))
-        wait_until((self.directory / "socket").exists, f"opendkim: {self.directory}/log")
+        log = self.directory / "log"
+        until_ready(self._server, "opendkim", lambda: is_listening(f"{self.directory}/socket"), log.read_text)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -13,11 +13,10 @@ import subprocess
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 from parts.nsd import ROOT, SERVER, ZONE
 from parts.ports import is_listening, wait_until
-from parts.programs import PRIVATE, environment, program, spawn, stop
+from parts.programs import PRIVATE, Running, environment, program, remove, spawn, stop
 from parts.unbound import settings
 
 AUTHSERV_ID = "peers.test"
@@ -84,29 +83,21 @@ class MissingError(Exception):
     """What is needed is not here; the text says what."""
 
 
-class Peers:
+class Peers(Running):
     """Run while the ``with`` block does. *zone*: what DNS holds, in master file form. Raises `MissingError`."""
 
     def __init__(self, zone: str) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="policyd-peers-"))
         self._zone = zone
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, self.directory)
-            self._lay_out()
-            inside = spawn(
-                ["unshare", "-mnpf", "--kill-child", "sh", self.directory / "inside"], self.directory / "log"
-            )
-            undo.callback(stop, inside, patience=0)  # unshare heeds no other signal
-            for name in NAMES:
-                wait_until(lambda path=f"{self.directory}/{name}": is_listening(path), f"{name}: {self.log()}")
-                (self.directory / name).chmod(0o666)  # pyspf-milter has a umask of its own
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        undo.callback(remove, self.directory)
+        self._lay_out()
+        inside = spawn(["unshare", "-mnpf", "--kill-child", "sh", self.directory / "inside"], self.directory / "log")
+        undo.callback(stop, inside, patience=0)  # unshare heeds no other signal
+        for name in NAMES:
+            wait_until(lambda path=f"{self.directory}/{name}": is_listening(path), f"{name}: {self.log()}")
+            (self.directory / name).chmod(0o666)  # pyspf-milter has a umask of its own
 
     @property
     def milters(self) -> str:

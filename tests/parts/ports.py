@@ -37,8 +37,8 @@ def is_listening(address: tuple[str, int] | str) -> bool:
         return probe.connect_ex(address) == 0
 
 
-def wait_until(condition: Callable[[], object], what: str, patience: float = 10.0) -> None:
-    """Until *condition* holds; TimeoutError names *what* was awaited."""
+def wait_until(condition: Callable[[], object], what: str, patience: float = 30.0) -> None:
+    """Until *condition* holds; TimeoutError names *what* was awaited. A machine may be busy: hence the patience."""
     deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:

@@ -17,10 +17,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from parts.ports import free_port, is_listening, wait_until
-from parts.programs import environment, program, spawn, stop
+from parts.programs import Running, environment, program, remove, spawn, stop
 
 OWNER, GROUP = "daemon", "mail"  # for postfix and postdrop: distinct, unprivileged, and nobody else's queue
 
@@ -83,7 +83,7 @@ GUARD = """trap 'kill $!' TERM; setsid "$@" & wait $!; wait $!"""
 """master changes its effective user, and so loses the signal that a parent's death would bring: its shell gets it."""
 
 
-class Postfix:
+class Postfix(Running):
     """Runs while the ``with`` block does.
 
     *sink*: the port of 127.0.0.1 to deliver to. *milter* as in
@@ -105,20 +105,14 @@ class Postfix:
         self.main_cf = dict(main_cf or {})
         self.master_cf = master_cf
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, self.directory)
-            master = program("master")
-            self._environment = environment(master) | {"MAIL_CONFIG": str(self.directory)}
-            self._lay_out(master.parent)
-            command: list[str | Path] = ["sh", "-c", GUARD, "sh", master, "-d", "-c", self.directory]
-            undo.callback(stop, spawn(command, self.directory / "master.log", self._environment))
-            wait_until(lambda: is_listening(("127.0.0.1", self.port)), "Postfix")
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        undo.callback(remove, self.directory)
+        master = program("master")
+        self._environment = environment(master) | {"MAIL_CONFIG": str(self.directory)}
+        self._lay_out(master.parent)
+        command: list[str | Path] = ["sh", "-c", GUARD, "sh", master, "-d", "-c", self.directory]
+        undo.callback(stop, spawn(command, self.directory / "master.log", self._environment))
+        wait_until(lambda: is_listening(("127.0.0.1", self.port)), "Postfix")
 
     def _lay_out(self, daemons: Path) -> None:
         """What Debian's package and ``postfix start`` would create."""
@@ -141,7 +135,11 @@ class Postfix:
         }
         extra = "".join(f"{name} = {value}\n" for name, value in self.main_cf.items())
         (self.directory / "master.cf").write_text(MASTER.format_map(values) + self.master_cf)
-        (self.directory / "main.cf").write_text(MAIN.format_map(values) + extra)
+        usual = MAIN.format_map(values).splitlines(keepends=True)
+        # what stands twice is complained of by every process, also by postlogd to itself: it waits for ever when its
+        # socket is full of other complaints
+        kept = [line for line in usual if line.partition(" =")[0] not in self.main_cf]
+        (self.directory / "main.cf").write_text("".join(kept) + extra)
         os.utime(self.directory / "main.cf", (0, 0))  # every process waits until it is some seconds old
 
     @contextmanager

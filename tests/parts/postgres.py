@@ -12,17 +12,16 @@ import subprocess
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
-from parts.ports import free_port, wait_until
-from parts.programs import PRIVATE, environment, spawn
+from parts.ports import free_port
+from parts.programs import PRIVATE, Running, environment, remove, spawn, until_ready
 
 DATABASE, USER, PASSWORD = "mail", "policyd", "secret"
 READY = "ready to accept connections"
 SETTINGS = "-c fsync=off -c log_statement=none -c max_connections=60"
 
 
-class Postgres:
+class Postgres(Running):
     """Runs while the ``with`` block does. *schema*: what `DATABASE` begins with, in SQL."""
 
     def __init__(self, schema: str = "") -> None:
@@ -31,26 +30,18 @@ class Postgres:
         self.directory = Path(tempfile.mkdtemp(prefix="policyd-postgres-"))
         self.socket = self.directory / f".s.PGSQL.{self.port}"
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, self.directory)
-            shutil.chown(self.directory, *(("nobody", "nogroup") if os.geteuid() == 0 else (os.geteuid(),)))
-            (self.directory / "password").write_text(PASSWORD)
-            self._make_cluster()
-            executable, log = _program("postgres"), self.directory / "log"
-            listening = ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.directory)]
-            command = [*_unprivileged(), executable, "-D", self.directory / "data", *listening, *SETTINGS.split()]
-            self._server = spawn(command, log, environment(executable))
-            undo.callback(self._stop)
-            wait_until(lambda: self._server.poll() is not None or READY in log.read_text(), "PostgreSQL", 30)
-            if self._server.poll() is not None:
-                raise ChildProcessError(f"postgres ended:\n{log.read_text()}")
-            self._fill()
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        undo.callback(remove, self.directory)
+        shutil.chown(self.directory, *(("nobody", "nogroup") if os.geteuid() == 0 else (os.geteuid(),)))
+        (self.directory / "password").write_text(PASSWORD)
+        self._make_cluster()
+        executable, log = _program("postgres"), self.directory / "log"
+        listening = ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.directory)]
+        command = [*_unprivileged(), executable, "-D", self.directory / "data", *listening, *SETTINGS.split()]
+        self._server = spawn(command, log, environment(executable))
+        undo.callback(self._stop)
+        until_ready(self._server, "postgres", lambda: READY in log.read_text(), log.read_text)
+        self._fill()
 
     @property
     def pid(self) -> int:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
+
+from parts.ports import wait_until
 
 PRIVATE = Path(__file__).parents[2] / ".demo" / "debian"
 SEARCH = ("usr/sbin", "usr/bin", "usr/lib/postfix/sbin")
@@ -28,9 +33,27 @@ def environment(executable: Path) -> dict[str, str]:
         PRIVATE / "usr/lib",
         PRIVATE / "usr/lib/postfix",
         *PRIVATE.glob("usr/lib/*-linux-gnu"),
+        *PRIVATE.glob("usr/lib/*-linux-gnu/systemd"),
         *PRIVATE.glob("lib/*-linux-gnu"),
     ]
     return os.environ | {"LD_LIBRARY_PATH": ":".join(map(str, libraries))}
+
+
+class Running:
+    """What runs while the ``with`` block does."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            self._start(undo)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    def _start(self, undo: ExitStack) -> None:
+        """Start it, and have each step undone, the last one first: also when a later one fails."""
+        raise NotImplementedError
 
 
 def spawn(command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
@@ -46,6 +69,15 @@ def spawn(command: Sequence[str | Path], log: Path, env: Mapping[str, str] | Non
         )
 
 
+def until_ready(
+    process: subprocess.Popen[bytes], name: str, is_ready: Callable[[], object], log: Callable[[], str]
+) -> None:
+    """Wait until a server *is_ready*; when it ends instead, ChildProcessError has its *log*."""
+    wait_until(lambda: process.poll() is not None or is_ready(), name)
+    if process.poll() is not None:
+        raise ChildProcessError(f"{name} ended:\n{log()}")
+
+
 def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> int:
     """SIGTERM, and SIGKILL after *patience* seconds. The exit status."""
     process.terminate()
@@ -54,3 +86,8 @@ def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
+
+
+def remove(directory: Path) -> None:
+    """Delete a directory, also while children of a server that has ended still write there before they end."""
+    wait_until(lambda: shutil.rmtree(directory, ignore_errors=True) or not directory.exists(), f"{directory} to go")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 import urllib.parse
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.error import HTTPError, URLError
 
-from parts.ports import free_port, wait_until
-from parts.programs import environment, program, spawn, stop
+from parts.ports import free_port
+from parts.programs import Running, environment, program, remove, spawn, stop, until_ready
 
 SETTINGS = """\
 global:
@@ -26,7 +25,7 @@ scrape_configs:
 """
 
 
-class Prometheus:
+class Prometheus(Running):
     """Runs while the ``with`` block does. *target*: the port of 127.0.0.1 where there is ``/metrics``."""
 
     def __init__(self, target: int) -> None:
@@ -34,28 +33,20 @@ class Prometheus:
         self._target = target
         self.directory = Path(tempfile.mkdtemp(prefix="policyd-prometheus-"))
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, self.directory)
-            settings = self.directory / "prometheus.yml"
-            settings.write_text(SETTINGS.format(target=self._target))
-            executable, log = program("prometheus"), self.directory / "log"
-            command = [
-                executable,
-                f"--config.file={settings}",
-                f"--storage.tsdb.path={self.directory}/data",
-                f"--web.listen-address=127.0.0.1:{self.port}",
-            ]
-            self._process = process = spawn(command, log, environment(executable))
-            undo.callback(stop, process)
-            wait_until(lambda: process.poll() is not None or self._is_ready(), "prometheus")
-            if process.poll() is not None:
-                raise ChildProcessError(f"prometheus ended:\n{log.read_text()}")
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        undo.callback(remove, self.directory)
+        settings = self.directory / "prometheus.yml"
+        settings.write_text(SETTINGS.format(target=self._target))
+        executable, log = program("prometheus"), self.directory / "log"
+        command = [
+            executable,
+            f"--config.file={settings}",
+            f"--storage.tsdb.path={self.directory}/data",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
+        self._process = spawn(command, log, environment(executable))
+        undo.callback(stop, self._process)
+        until_ready(self._process, "prometheus", self._is_ready, log.read_text)
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The series and values of an instant query; a mistake in it is a ValueError."""
@@ -67,7 +58,7 @@ class Prometheus:
         return result
 
     def _get(self, path: str) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
             content: bytes = answer.read()
         return content
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from parts.ports import free_port, wait_until
-from parts.programs import environment, program, spawn, stop
+from parts.ports import free_port
+from parts.programs import Running, environment, program, remove, spawn, stop, until_ready
 
 from policyd.links.redis import Connection
 from policyd.links.sockets import connected
 
+READY = "Ready to accept connections"
 
-class RedisServer:
+
+class RedisServer(Running):
     """Runs while the ``with`` block does. *password*: what clients must give; empty: none. *options*: more of them."""
 
     def __init__(self, password: str = "", options: Sequence[str] = ()) -> None:
@@ -28,16 +29,10 @@ class RedisServer:
         self.socket = self.directory / "redis.sock"
         self._options = options
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, self.directory)
-            self.start()
-            undo.callback(self.stop)
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        undo.callback(remove, self.directory)
+        self.start()
+        undo.callback(self.stop)
 
     def start(self) -> None:
         """Start it, perhaps once more: nothing is kept."""
@@ -47,9 +42,7 @@ class RedisServer:
         log = self.directory / "log"
         log.write_text("")
         self._server = spawn([executable, *options, *self._options], log, environment(executable))
-        wait_until(lambda: self._server.poll() is not None or "Ready to accept connections" in log.read_text(), "Redis")
-        if self._server.poll() is not None:
-            raise ChildProcessError(f"redis-server ended:\n{log.read_text()}")
+        until_ready(self._server, "redis-server", lambda: READY in log.read_text(), log.read_text)
 
     def stop(self) -> None:
         """Stop it, also one that does not move."""

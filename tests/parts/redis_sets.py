@@ -13,32 +13,24 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from parts.ports import free_port, wait_until
-from parts.programs import environment, program, spawn, stop
+from parts.programs import Running, environment, program, spawn, stop, until_ready
 from parts.redis_server import RedisServer, ask
 
 SLOTS = 16384
 
 
-class Watched:
+class Watched(Running):
     """A master ``main``, its replica, and a Sentinel that needs nobody's consent, while the ``with`` block runs."""
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            self.master = undo.enter_context(RedisServer())
-            self.replica = undo.enter_context(
-                RedisServer(
-                    options=["--replicaof", "127.0.0.1", str(self.master.port), "--repl-diskless-sync-delay", "0"]
-                )
-            )
-            self.port = free_port()
-            self._watch(self.master.directory, undo)
-            wait_until(lambda: b"master_link_status:up" in self.replica.ask("INFO", "replication"), "the replica")
-            wait_until(self._knows_the_replica, "the Sentinel", 20)
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        self.master = undo.enter_context(RedisServer())
+        self.replica = undo.enter_context(
+            RedisServer(options=["--replicaof", "127.0.0.1", str(self.master.port), "--repl-diskless-sync-delay", "0"])
+        )
+        self.port = free_port()
+        self._watch(self.master.directory, undo)
+        wait_until(lambda: b"master_link_status:up" in self.replica.ask("INFO", "replication"), "the replica", 60)
+        wait_until(self._knows_the_replica, "the Sentinel", 60)
 
     @property
     def url(self) -> str:
@@ -49,39 +41,33 @@ class Watched:
         file.write_text(
             f"port {self.port}\nbind 127.0.0.1\ndir {directory}\n"
             f"sentinel monitor main 127.0.0.1 {self.master.port} 1\n"
-            "sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 3000\n"
+            "sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 3000\n"
         )
         executable = program("redis-server")
         log = directory / "sentinel.log"
         process = spawn([executable, file, "--sentinel"], log, environment(executable))
         undo.callback(stop, process)
-        wait_until(lambda: process.poll() is not None or "+monitor master" in log.read_text(), "Sentinel")
+        until_ready(process, "sentinel", lambda: "+monitor master" in log.read_text(), log.read_text)
 
     def _knows_the_replica(self) -> bool:
         found = ask(self.port, "SENTINEL", "replicas", "main")
         return bool(found) and b"disconnected" not in found[0][found[0].index(b"flags") + 1]
 
 
-class RedisCluster:
+class RedisCluster(Running):
     """Three nodes that share the slots, while the ``with`` block runs."""
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            buses = [free_port() for _ in range(3)]
-            options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port"]
-            self.nodes = [undo.enter_context(RedisServer(options=[*options, str(bus)])) for bus in buses]
-            for number, node in enumerate(self.nodes):
-                node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-                node.ask("CLUSTER", "ADDSLOTSRANGE", SLOTS * number // 3, SLOTS * (number + 1) // 3 - 1)
-            for node, bus in zip(self.nodes[1:], buses[1:], strict=True):
-                self.nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
-            for node in self.nodes:
-                wait_until(lambda node=node: b"cluster_state:ok" in node.ask("CLUSTER", "INFO"), "the cluster", 20)
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        buses = [free_port() for _ in range(3)]
+        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-port"]
+        self.nodes = [undo.enter_context(RedisServer(options=[*options, str(bus)])) for bus in buses]
+        for number, node in enumerate(self.nodes):
+            node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            node.ask("CLUSTER", "ADDSLOTSRANGE", SLOTS * number // 3, SLOTS * (number + 1) // 3 - 1)
+        for node, bus in zip(self.nodes[1:], buses[1:], strict=True):
+            self.nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        for node in self.nodes:
+            wait_until(lambda node=node: b"cluster_state:ok" in node.ask("CLUSTER", "INFO"), "the cluster", 60)
 
     @property
     def url(self) -> str:

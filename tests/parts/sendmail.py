@@ -23,8 +23,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
-from parts.ports import free_port, is_listening, wait_until
-from parts.programs import environment, program, spawn, stop
+from parts.ports import free_port, is_listening
+from parts.programs import Running, environment, program, remove, spawn, stop, until_ready
 
 OWNER, GROUP = "daemon", "mail"  # unprivileged, and nobody else's queue
 HOST = "mx.sendmail.test"
@@ -88,7 +88,7 @@ def isolation_refused() -> str:
     return tried.stderr.strip()
 
 
-class Sendmail:
+class Sendmail(Running):
     """Runs while the ``with`` block does.
 
     *sink*: the port of 127.0.0.1 to deliver to. *lines* of the macro file, in which
@@ -109,25 +109,18 @@ class Sendmail:
         self._hosts = dict(hosts or {})
         self._executable = program("sendmail-mta")
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, self.directory)
-            self._lay_out()
-            self._make_configuration()
-            undo.enter_context(_Syslog(self.directory / "dev/log", self.directory / "mail.log"))
-            namespaces = ["unshare", "--mount", "--uts", "sh", "-c", ISOLATED, HOST, " ".join(DEVICES)]
-            log = self.directory / "output"
-            process = spawn([*namespaces, self.directory, self._executable], log, environment(self._executable))
-            undo.callback(stop, process)
-            self._pid = process.pid
-            wait_until(lambda: process.poll() is not None or is_listening(("127.0.0.1", self.port)), "Sendmail")
-            if process.poll() is not None:
-                raise ChildProcessError(f"sendmail ended:\n{log.read_text()}{self.log()}")
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        undo.callback(remove, self.directory)
+        self._lay_out()
+        self._make_configuration()
+        undo.enter_context(_Syslog(self.directory / "dev/log", self.directory / "mail.log"))
+        namespaces = ["unshare", "--mount", "--uts", "sh", "-c", ISOLATED, HOST, " ".join(DEVICES)]
+        log = self.directory / "output"
+        process = spawn([*namespaces, self.directory, self._executable], log, environment(self._executable))
+        undo.callback(stop, process)
+        self._pid = process.pid
+        address = ("127.0.0.1", self.port)
+        until_ready(process, "sendmail", lambda: is_listening(address), lambda: log.read_text() + self.log())
 
     def _lay_out(self) -> None:
         """Its directories, and what there is in its /etc and /dev."""

@@ -72,9 +72,13 @@ class Daemon:
 
     def page(self, path: str) -> str:
         """What the exporter says. Needs a *metrics_port*."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}{path}", timeout=30) as answer:
             text: str = answer.read().decode()
             return text
+
+    def shows(self, *lines: str) -> bool:
+        """Whether the exporter has all these lines. It hears of workers a little later than they are at work."""
+        return set(lines) <= set(self.page("/metrics").splitlines())
 
     def verdict(self) -> str:
         """What a new connection hears after MAIL."""

@@ -43,7 +43,7 @@ class Sink:
         self._server.shutdown()
         self._server.server_close()
 
-    def next(self, patience: float = 10.0) -> Delivered:
+    def next(self, patience: float = 30.0) -> Delivered:
         """The oldest message not yet taken; `queue.Empty` when none comes in *patience* seconds."""
         return self._messages.get(timeout=patience)
 

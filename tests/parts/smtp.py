@@ -25,6 +25,31 @@ acl_check_{phase}:
 )
 
 
+VERDICTS = [
+    # until MAIL, Postfix and Sendmail answer 250 to whatever is not a 421
+    ("deny.connect", "MAIL", "554 5.7.7 connect: denied"),
+    ("deny.helo", "MAIL", "554 5.7.7 helo: denied"),
+    ("deny.mail", "MAIL", "554 5.7.7 mail: denied"),
+    ("deny.rcpt", "RCPT", "554 5.7.7 rcpt: denied"),
+    ("deny.predata", "DATA", "554 5.7.7 predata: denied"),
+    ("deny.data", "From:", "554 5.7.7 data: denied"),
+    ("defer.connect", "MAIL", "452 4.3.7 connect: deferred"),
+    ("defer.helo", "MAIL", "452 4.3.7 helo: deferred"),
+    ("defer.mail", "MAIL", "452 4.3.7 mail: deferred"),
+    ("defer.rcpt", "RCPT", "452 4.3.7 rcpt: deferred"),
+    ("defer.predata", "DATA", "452 4.3.7 predata: deferred"),
+    ("defer.data", "From:", "452 4.3.7 data: deferred"),
+    ("drop.connect", "EHLO", "421 4.7.1 connect: dropped"),
+    ("drop.helo", "EHLO", "421 4.7.1 helo: dropped"),
+    ("drop.mail", "MAIL", "421 4.7.1 mail: dropped"),
+    ("drop.rcpt", "RCPT", "421 4.7.1 rcpt: dropped"),
+    ("drop.predata", "DATA", "421 4.7.1 predata: dropped"),
+    ("drop.data", "From:", "421 4.7.1 data: dropped"),
+    ("accept", "", ""),
+]
+"""For clients of an MTA that `PHASES` advises: their key, the first word of what is refused, and the reply."""
+
+
 def content(subject: str = "hello", *lines: str) -> str:
     """A message as it is sent after DATA, with its closing dot."""
     return "\r\n".join(["From: <from@example.org>", f"Subject: {subject}", *lines, "", "A body.", "."])

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
-from parts.nsd import ROOT_SOA
-from parts.ports import free_port, wait_until
-from parts.programs import environment, program, spawn, stop
+from parts.nsd import answers
+from parts.ports import free_port
+from parts.programs import Running, environment, program, remove, spawn, stop, until_ready
 
 SETTINGS = """\
 server:
@@ -45,7 +42,7 @@ def settings(here: Path, port: int, server: int) -> Path:
     return path
 
 
-class Unbound:
+class Unbound(Running):
     """Runs while the ``with`` block does. *server*: the port of 127.0.0.1 where a name server knows everything.
 
     *port*: its own; 0: a free one.
@@ -56,34 +53,15 @@ class Unbound:
         self._server = server
         self.directory = Path(tempfile.mkdtemp(prefix="policyd-unbound-"))
 
-    def __enter__(self) -> Self:
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, self.directory)
-            executable, log = program("unbound"), self.directory / "log"
-            command = [executable, "-d", "-c", settings(self.directory, self.port, self._server)]
-            self._process = process = spawn(command, log, environment(executable))
-            undo.callback(stop, process)
-            wait_until(lambda: process.poll() is not None or self._answers(), "unbound")
-            if process.poll() is not None:
-                raise ChildProcessError(f"unbound ended:\n{log.read_text()}")
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    def _start(self, undo: ExitStack) -> None:
+        undo.callback(remove, self.directory)
+        executable, log = program("unbound"), self.directory / "log"
+        command = [executable, "-d", "-c", settings(self.directory, self.port, self._server)]
+        self._process = spawn(command, log, environment(executable))
+        undo.callback(stop, self._process)
+        until_ready(self._process, "unbound", lambda: answers(self.port, recursion=True), log.read_text)
 
     @property
     def pid(self) -> int:
         """The server's process."""
         return self._process.pid
-
-    def _answers(self) -> bool:
-        """Whether it says who serves the root."""
-        with socket.socket(type=socket.SOCK_DGRAM) as client:
-            client.settimeout(0.1)
-            try:
-                client.connect(("127.0.0.1", self.port))
-                client.send(ROOT_SOA[:2] + b"\x01" + ROOT_SOA[3:])  # recursion desired
-                return bool(client.recv(512))
-            except (TimeoutError, ConnectionRefusedError):
-                return False

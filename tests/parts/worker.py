@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from milter_client import MilterClient
+from parts.ports import wait_until
 
 HERE = Path(__file__).parent
 TOLD = {"j": "mx.example", "daemon_addr": "192.0.2.25", "daemon_port": "25"}
@@ -30,8 +31,8 @@ class Worker:
                 stderr=output,
                 env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
             )
-        while not self.output.read_text():
-            assert self._process.poll() is None
+        wait_until(lambda: self._process.poll() is not None or self.output.read_text(), "a worker")
+        assert self._process.poll() is None
 
     def stop(self) -> None:
         self._process.kill()

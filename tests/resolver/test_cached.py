@@ -341,7 +341,7 @@ def second(query: bytes, number: int) -> bytes | None:
 
 
 def slow(query: bytes, number: int) -> bytes:
-    time.sleep(0.3)
+    time.sleep(1)
     return good(query).to_wire()
 
 
@@ -369,11 +369,11 @@ def vouched(query: bytes, number: int) -> bytes:
 )
 def test_misbehaviour_is_temporary(counts: Counts, reply: Reply, result: str, queries: int, reason: str) -> None:
     with misbehaving(reply) as server:
-        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=0.4, metrics=counts)
+        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=1, metrics=counts)
         start = time.monotonic()
         with pytest.raises(DnsTemporary, match=reason):
             resolver.lookup("A", "example.org")
-        assert time.monotonic() - start < 0.7
+        assert time.monotonic() - start < 1.9
         assert server.queries == queries
     assert counts.seen["dns_queries_total", "A", result] == queries
 
@@ -390,7 +390,7 @@ def test_a_chain_over_several_replies() -> None:
 
 def test_a_reply_from_elsewhere_is_none(counts: Counts) -> None:
     with misbehaving(lambda query, _: good(query).to_wire(), elsewhere=True) as server:
-        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=0.2, metrics=counts)
+        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=0.6, metrics=counts)
         with pytest.raises(DnsTemporary, match="no reply in time"):
             resolver.lookup("A", "example.org")
     assert counts.seen["dns_queries_total", "A", "timeout"] == 2
@@ -398,7 +398,7 @@ def test_a_reply_from_elsewhere_is_none(counts: Counts) -> None:
 
 def test_a_lost_query_is_repeated() -> None:
     with misbehaving(second) as server:
-        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=0.6)
+        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=2)
         assert resolver.lookup("A", "example.org").records == ("192.0.2.9",)
 
 
@@ -473,7 +473,7 @@ def asked_by(*asking: Callable[[], Answer]) -> list[Answer | DnsTemporary]:
 
 def test_one_question_is_on_its_way_once(counts: Counts) -> None:
     with misbehaving(slow) as server:
-        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=2, metrics=counts)
+        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=20, metrics=counts)
         results = asked_by(*[lambda: resolver.lookup("A", "example.org")] * 8)
         assert [result.records for result in results if isinstance(result, Answer)] == [("192.0.2.9",)] * 8
         assert server.queries == 1
@@ -482,7 +482,7 @@ def test_one_question_is_on_its_way_once(counts: Counts) -> None:
 
 def test_each_waits_within_its_own_deadline() -> None:
     with misbehaving(slow) as server:
-        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=2)
+        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=20)
         soon = resolver.until(time.monotonic() + 0.1)
         first, hasty = asked_by(
             lambda: resolver.lookup("A", "example.org"),
@@ -494,7 +494,7 @@ def test_each_waits_within_its_own_deadline() -> None:
 
 def test_who_has_little_time_does_not_spoil_the_answer_of_others() -> None:
     with misbehaving(slow) as server:
-        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=2)
+        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=20)
         soon = resolver.until(time.monotonic() + 0.1)
         hasty, patient = asked_by(
             lambda: soon.lookup("A", "example.org"),
@@ -506,7 +506,7 @@ def test_who_has_little_time_does_not_spoil_the_answer_of_others() -> None:
 
 def test_a_failure_is_shared_by_those_who_wait() -> None:
     with misbehaving(silence) as server:
-        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=0.3)
+        resolver = CachedResolver(["127.0.0.1"], server.port, timeout=1)
         results = asked_by(*[lambda: resolver.lookup("A", "example.org")] * 3)
         assert [type(result) for result in results] == [DnsTemporary] * 3
         assert server.queries == 2

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 import pytest
 from parts.distant_dns import DistantDns
 from parts.exchange import Counts
+from parts.ports import wait_until
 
 from policyd.resolver import Answer, DnsTemporary, Question
 from policyd.resolver.cache import Cache
 from policyd.resolver.cached import CachedResolver
 from policyd.resolver.prefetch import Prefetcher
 
-DELAY = 0.25
+DELAY = 0.5
 ZONE = "".join(f"h{number}.test. 60 A 192.0.2.{number}\n" for number in range(9)) + "zero.test. 0 A 192.0.2.99\n"
 
 
@@ -28,7 +29,7 @@ def dns() -> Iterator[DistantDns]:
 class Ahead:
     """A resolver, and one who asks ahead."""
 
-    def __init__(self, dns: DistantDns, most: int = 4, timeout: float = 2.0, cache: Cache | None = None) -> None:
+    def __init__(self, dns: DistantDns, most: int = 4, timeout: float = 20.0, cache: Cache | None = None) -> None:
         self.counts, self.complaints = Counts(), list[str]()
         self.resolver = CachedResolver(["127.0.0.1"], dns.port, timeout, cache, self.counts)
         self.resolver.open()
@@ -81,7 +82,6 @@ def test_what_is_known_or_on_its_way_takes_no_thread(ahead: Ahead, dns: DistantD
 
 
 def test_no_more_than_so_many(dns: DistantDns) -> None:
-    dns.delay = 0.5
     ahead = Ahead(dns, most=2)
     before = threading.active_count()
     ahead.ask(*(f"h{number}.test" for number in range(6)))
@@ -107,7 +107,7 @@ def test_answers_lead_to_questions(ahead: Ahead, dns: DistantDns) -> None:
         yield Question("A", "h2.test", lambda _: [Question("A", "h3.test")])
 
     ahead.prefetcher.ask([Question("A", "h1.test", next_one)])
-    time.sleep(3 * DELAY + 0.1)
+    wait_until(lambda: len(dns.asked) == 3, "three questions")
     assert dns.asked == ["A h1.test", "A h2.test", "A h3.test"]
 
 
@@ -139,7 +139,8 @@ def test_a_mistake_in_a_thread_is_told(dns: DistantDns) -> None:
 
     ahead.prefetcher.ask([Question("A", "h1.test", mistaken)])
     assert ahead.resolver.lookup("A", "h1.test").records == ("192.0.2.1",)
-    time.sleep(0.05)
+    wait_until(lambda: ahead.complaints, "the complaint")
+    time.sleep(DELAY)
     ahead.ask("h2.test")  # its thread is free again
     ahead.prefetcher.close()
     ahead.prefetcher.ask([Question("A", "h3.test")])  # closed

@@ -28,7 +28,7 @@ def dns() -> Iterator[DistantDns]:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """The waits of the RFC, a few times shorter."""
     monkeypatch.setattr(cached, "STALE_PATIENCE", 0.2)
-    monkeypatch.setattr(caches, "STALE_TTL", 0.5)
+    monkeypatch.setattr(caches, "STALE_TTL", 2.0)
 
 
 def results(counts: Counts) -> list[str]:
@@ -37,19 +37,19 @@ def results(counts: Counts) -> list[str]:
 
 def test_an_old_answer_is_better_than_none(dns: DistantDns) -> None:
     counts = Counts()
-    resolver = CachedResolver(["127.0.0.1"], dns.port, 1.0, Cache(stale=60), counts)
+    resolver = CachedResolver(["127.0.0.1"], dns.port, 30.0, Cache(stale=60), counts)
     assert resolver.lookup("A", "a.test").ttl == 1
     dns.silent = True
     time.sleep(1.05)
     start = time.monotonic()
     answer = resolver.lookup("A", "a.test")
-    assert 0.1 < time.monotonic() - start < 0.6  # not the whole timeout
+    assert 0.1 < time.monotonic() - start < 10  # not the whole timeout
     assert answer.records == ("192.0.2.1",)
-    assert 0 < answer.ttl <= 0.5
+    assert 0 < answer.ttl <= 2
     asked = len(dns.asked)
     assert resolver.lookup("A", "a.test").records == ("192.0.2.1",)  # for a while, nobody is asked
     assert len(dns.asked) == asked
-    time.sleep(0.55)
+    time.sleep(2.05)
     dns.silent = False
     assert resolver.lookup("A", "a.test").ttl == 1  # a new one
     assert results(counts) == ["miss", "miss", "stale", "hit", "miss"]
@@ -66,7 +66,7 @@ def test_not_for_ever(dns: DistantDns, stale: float, pause: float) -> None:
 
 
 def test_nobody_waits_longer_for_what_was_asked_ahead(dns: DistantDns) -> None:
-    resolver = CachedResolver(["127.0.0.1"], dns.port, 2.0, Cache(stale=60))
+    resolver = CachedResolver(["127.0.0.1"], dns.port, 3.0, Cache(stale=60))
     prefetcher = Prefetcher(resolver, 1, print)
     resolver.lookup("A", "a.test")
     dns.silent = True
@@ -74,7 +74,7 @@ def test_nobody_waits_longer_for_what_was_asked_ahead(dns: DistantDns) -> None:
     prefetcher.ask([Question("A", "a.test")])
     start = time.monotonic()
     assert resolver.lookup("A", "a.test").records == ("192.0.2.1",)
-    assert time.monotonic() - start < 0.6
+    assert time.monotonic() - start < 2.5
     prefetcher.close()
 
 
@@ -96,13 +96,13 @@ def test_the_lack_of_an_answer_is_an_answer(dns: DistantDns) -> None:
 
 
 def test_a_revived_answer_ends_when_its_time_is_over() -> None:
-    cache = Cache(stale=0.2)
+    cache = Cache(stale=1)
     cache.keep(("A", "a.test"), Answer(("192.0.2.1",), ttl=0.05))
     time.sleep(0.1)
     assert cache.find(("A", "a.test")) is None
     revived = cache.revive(("A", "a.test"))
     assert revived is not None
-    assert revived.ttl <= 0.15
-    time.sleep(0.2)
+    assert revived.ttl <= 0.95
+    time.sleep(1)
     assert cache.revive(("A", "a.test")) is None
     assert cache.find(("A", "a.test")) is None

@@ -26,6 +26,5 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     yield begin
     for daemon in daemons:
         if not daemon.ended():
-            for pid in (daemon.process.pid, *daemon.workers()):
-                os.kill(pid, signal.SIGKILL)
+            os.killpg(daemon.process.pid, signal.SIGKILL)
         daemon.process.wait()

@@ -90,10 +90,8 @@ def test_counts_of_all_workers(start):
     with MilterClient(daemon.socket) as mta:
         mta.connect()
         mta.mail(b"<a@example.org>")
-        lines = daemon.page("/metrics").splitlines()
-        assert "policyd_connections 1.0" in lines
-        assert 'policyd_workers{state="busy"} 1.0' in lines
-        assert 'policyd_workers{state="idle"} 1.0' in lines
+        busy, idle = ('policyd_workers{state="busy"} 1.0', 'policyd_workers{state="idle"} 1.0')
+        wait_until(lambda: daemon.shows("policyd_connections 1.0", busy, idle), "the exporter to know both workers")
     for _ in range(19):
         daemon.verdict()
     lines = daemon.page("/metrics").splitlines()
@@ -109,13 +107,13 @@ def test_a_killed_worker(start):
     daemon.serving(2)
     with MilterClient(daemon.socket) as mta:
         mta.connect()
-        assert "policyd_connections 1.0" in daemon.page("/metrics").splitlines()
+        wait_until(lambda: daemon.shows("policyd_connections 1.0"), "the connection")
         (worker,) = (pid for pid in daemon.workers() if pid != exporter(daemon))
         os.kill(worker, signal.SIGKILL)
         wait_until(
             lambda: 'policyd_worker_restarts_total{reason="crash"} 1.0' in daemon.page("/metrics"), "a new worker"
         )
-        wait_until(lambda: "policyd_connections 0.0" in daemon.page("/metrics").splitlines(), "it to count")
+        wait_until(lambda: daemon.shows("policyd_connections 0.0"), "it to count")
         assert "policyd_connections_total 1.0" in daemon.page("/metrics").splitlines()
 
 
@@ -124,6 +122,7 @@ def test_workers_that_die_leave_no_growing_scrape(start):
     daemon = start(metrics_port=free_port(), workers=5)
     daemon.serving(6)
     daemon.verdict()
+    wait_until(lambda: 'process_memory_bytes{process="worker-4"}' in daemon.page("/metrics"), "all to be known")
     before, files = names(daemon.page("/metrics")), len(list(daemon.directory.glob("policyd-metrics-*/*")))
     watching = exporter(daemon)
     for killed in range(5, 25, 5):
@@ -132,7 +131,7 @@ def test_workers_that_die_leave_no_growing_scrape(start):
                 os.kill(pid, signal.SIGKILL)
         counted = f'policyd_worker_restarts_total{{reason="crash"}} {killed}.0'
         wait_until(lambda counted=counted: counted in daemon.page("/metrics"), "deaths to be counted")
-        wait_until(lambda: 'policyd_workers{state="idle"} 5.0' in daemon.page("/metrics"), "successors")
+        wait_until(lambda: daemon.shows('policyd_workers{state="idle"} 5.0'), "successors")
     assert names(daemon.page("/metrics")) == before
     assert len(list(daemon.directory.glob("policyd-metrics-*/*"))) == files == 15
     assert "policyd_connections_total 1.0" in daemon.page("/metrics").splitlines()
@@ -168,6 +167,7 @@ def test_a_killed_exporter_is_replaced(start):
     first = exporter(daemon)
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: len(daemon.workers()) == 3 and first not in daemon.workers(), "a new exporter")
+    wait_until(lambda: daemon.shows('policyd_workers{state="idle"} 2.0'), "it to hear of the workers")
     assert "policyd_connections_total 1.0" in daemon.page("/metrics").splitlines()
     assert 'policyd_worker_restarts_total{reason="crash"} 0.0' in daemon.page("/metrics")
     assert daemon.page("/readyz") == "ready\n"
@@ -202,7 +202,7 @@ def test_a_directory_of_counts_that_is_given(start, tmp_path, monkeypatch):
     daemon = start(metrics_port=free_port(), workers=1)
     daemon.serving(2)
     daemon.verdict()
-    wait_until(lambda: "policyd_connections_total 1.0" in daemon.page("/metrics").splitlines(), "a count")
+    wait_until(lambda: daemon.shows("policyd_connections_total 1.0"), "a count")
     daemon.stop()
     assert sorted(file.name for file in (tmp_path / "counts").iterdir()) == [
         "counter_worker-0.db",

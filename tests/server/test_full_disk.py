@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
+from parts.small_disk import printed
 
-import pytest
-
-ROOT = Path(__file__).parents[2]
-MOUNT = 'mount -t tmpfs -o size=8m none "$1" && exec "$2" -c "$3" "$1"'
 PROGRAM = """
-import sys
-from pathlib import Path
 from policyd.policy import Policy
 from policyd.server.counts import PrometheusMetrics
 from policyd.server.exporter import Exporter
 from policyd.server.state import State
 from policyd.server.worker import Post, Worker
 from policyd.settings import Settings
-
-place = Path(sys.argv[1])
-
-def fill():
-    with (place / "ballast").open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError as error:
-            print(error.strerror)
 
 def opened():
     metrics = PrometheusMetrics(str(place), "worker-0")
@@ -46,25 +27,6 @@ def shown(start):
     lines = exporter.page("/metrics").body.decode().splitlines()
     return [line for line in lines if line.startswith("policyd_" + start)]
 """
-
-
-def program(directory, text):
-    """The lines that a process prints for whom *directory* is a small disk."""
-    probe = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
-    if probe.returncode:
-        pytest.skip("only root can mount")
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT, "sh", directory, sys.executable]
-    done = subprocess.run(
-        [*command, PROGRAM + textwrap.dedent(text)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.splitlines()
-
-
 FULL = "No space left on device"
 
 
@@ -72,11 +34,11 @@ def test_full_while_counting(tmp_path):
     """Series that nobody has heard of before have their room."""
     text = """
         metrics = opened()
-        fill()
+        print(fill())
         hits(metrics, 450)
         print(len(shown("rule_hits_total")))
     """
-    assert program(tmp_path, text) == [FULL, "450"]
+    assert printed(tmp_path, "8m", PROGRAM, text) == [FULL, "450"]
 
 
 def test_replaced_while_full(tmp_path):
@@ -85,14 +47,14 @@ def test_replaced_while_full(tmp_path):
         metrics = opened()
         metrics.count("connections", 3)
         metrics.count("connections_total", 3)
-        fill()
+        print(fill())
         metrics = opened()
         metrics.count("connections")
         metrics.count("connections_total")
         hits(metrics, 450)
         print(*shown("connections"))
     """
-    assert program(tmp_path, text) == [FULL, "policyd_connections_total 4.0 policyd_connections 1.0"]
+    assert printed(tmp_path, "8m", PROGRAM, text) == [FULL, "policyd_connections_total 4.0 policyd_connections 1.0"]
 
 
 def test_full_at_the_start(tmp_path):
@@ -102,14 +64,14 @@ def test_full_at_the_start(tmp_path):
             def write(self, target, text):
                 print(target, text.replace(str(place), "HERE"))
 
-        fill()
+        print(fill())
         worker = Worker(None, Post("worker-0", None, None, Settings(), str(place), 0.0), Log())
         worker._count()
         worker.metrics.count("connections_total")
         print(type(worker.metrics).__name__)
     """
     lines = [FULL, "panic worker-0 counts nothing: HERE: No space left on device", "NoMetrics"]
-    assert program(tmp_path, text) == lines
+    assert printed(tmp_path, "8m", PROGRAM, text) == lines
 
 
 def test_a_file_does_not_outgrow_its_room(tmp_path):
@@ -119,4 +81,4 @@ def test_a_file_does_not_outgrow_its_room(tmp_path):
         hits(opened(), 10_000)
         print((place / "counter_worker-0.db").stat().st_size, 2_000 < len(shown("rule_hits_total")) < 10_000)
     """
-    assert program(tmp_path, text) == ["1048576 True"]
+    assert printed(tmp_path, "8m", PROGRAM, text) == ["1048576 True"]

@@ -12,7 +12,7 @@ from parts.ports import free_port, wait_until
 POLICY = """\
 begin acl
 acl_check_data:
-  warn delay      = 1s
+  warn delay      = 2s
        add_header = X-First: 1
        add_header = X-Second: 2
   accept

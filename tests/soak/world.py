@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 from benchmark.build import HOME
 from benchmark.domains import domains, zone
@@ -21,7 +19,7 @@ from parts.daemon import POLICYD, Policyd
 from parts.nsd import Nsd
 from parts.ports import free_port, wait_until
 from parts.postfix import Postfix
-from parts.programs import spawn, stop
+from parts.programs import Running, remove, spawn, stop
 from parts.redis_server import RedisServer
 from parts.sink import Sink
 from parts.unbound import Unbound
@@ -63,36 +61,30 @@ acl_check_data:
 """
 
 
-class World:
+class World(Running):
     """Exists while the ``with`` block runs. *limit*: connections a minute that one client may have. Needs root."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.generation = 0
 
-    def __enter__(self) -> Self:
+    def _start(self, undo: ExitStack) -> None:
         isolate()
-        with ExitStack() as undo:
-            self.directory = Path(tempfile.mkdtemp(prefix="policyd-soak-"))
-            undo.callback(shutil.rmtree, self.directory)
-            self.directory.chmod(0o755)
-            self._mount(undo)
-            HOME.mkdir(parents=True, exist_ok=True)
-            senders = domains(HOME / "keys")
-            self.samples: list[Sample] = [each for each in samples(senders) if each.kind == "good"]
-            records = zone(senders).replace("$TTL 86400", f"$TTL {TTL}", 1) + RECORDS
-            self._nsd = undo.enter_context(Nsd({".": records}))
-            self.unbound = undo.enter_context(Unbound(self._nsd.port))
-            self.redis = undo.enter_context(RedisServer())
-            self._dns_port = self._relay(undo)
-            self._policyd(undo)
-            self.sink = undo.enter_context(Sink())
-            self.postfix = undo.enter_context(Postfix(self.sink.port, self.socket_option))
-            self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+        self.directory = Path(tempfile.mkdtemp(prefix="policyd-soak-"))
+        undo.callback(remove, self.directory)
+        self.directory.chmod(0o755)
+        self._mount(undo)
+        HOME.mkdir(parents=True, exist_ok=True)
+        senders = domains(HOME / "keys")
+        self.samples: list[Sample] = [each for each in samples(senders) if each.kind == "good"]
+        records = zone(senders).replace("$TTL 86400", f"$TTL {TTL}", 1) + RECORDS
+        self._nsd = undo.enter_context(Nsd({".": records}))
+        self.unbound = undo.enter_context(Unbound(self._nsd.port))
+        self.redis = undo.enter_context(RedisServer())
+        self._dns_port = self._relay(undo)
+        self._policyd(undo)
+        self.sink = undo.enter_context(Sink())
+        self.postfix = undo.enter_context(Postfix(self.sink.port, self.socket_option))
 
     # -- what runs
 

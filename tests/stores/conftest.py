@@ -7,22 +7,7 @@ from parts.redis_server import RedisServer
 from parts.redis_sets import RedisCluster
 
 from policyd.links.places import place
-from policyd.metrics import check
 from policyd.stores.redis import RedisStore
-
-
-class Counts:
-    """What was counted: names with their labels' values."""
-
-    def __init__(self):
-        self.events = []
-
-    def count(self, name, amount=1, **labels):
-        check(name, labels)
-        self.events.append((name, *labels.values(), *([] if amount == 1 else [amount])))
-
-    def observe(self, name, value, **labels):
-        check(name, labels)
 
 
 @pytest.fixture(scope="session")

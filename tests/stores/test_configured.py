@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from parts.exchange import World, exchange, problems
+from parts.exchange import Counts, World, exchange, problems
 from parts.redis_sets import SecureRedis
 
 from policyd import config, words
@@ -15,7 +15,6 @@ from policyd.checks.ratelimit import Event, Update
 from policyd.errors import Defer
 from policyd.stores import LmdbStore
 from policyd.stores.configured import configured
-from tests.stores.conftest import Counts
 
 RATE = Counting(Event(limit=9, period=3600, update=Update.STRICT))
 NOBODY = "redis://127.0.0.1:1"

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
+from parts.small_disk import printed
 
-import pytest
-
-ROOT = Path(__file__).parents[2]
-MOUNT = 'mount -t tmpfs -o size=3m none "$1" && exec "$2" -c "$3" "$1"'
 PROGRAM = """
-import os, sys
-from pathlib import Path
+import os
 from policyd.errors import Defer
 from policyd.stores import LmdbStore
 
-place = Path(sys.argv[1])
 store = LmdbStore(place / "store", complain=print)
-ballast = place / "ballast"
-
-def fill():
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            pass
 
 def attempt(operation):
     try:
@@ -35,25 +17,6 @@ def attempt(operation):
     except Defer as error:
         print("Defer:", str(error).rpartition(": ")[2])
 """
-
-
-def program(directory, text):
-    """The lines that a process prints for whom *directory* is a small disk."""
-    probe = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
-    if probe.returncode:
-        pytest.skip("only root can mount")
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT, "sh", directory, sys.executable]
-    done = subprocess.run(
-        [*command, PROGRAM + textwrap.dedent(text)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.splitlines()
-
-
 FULL = "Defer: No space left on device"
 
 
@@ -66,7 +29,7 @@ def test_full_at_the_start(tmp_path):
         attempt(lambda: store.put(b"a", b"1", 60))
         attempt(lambda: store.get(b"a"))
     """
-    assert program(tmp_path, text) == [FULL, FULL, "None", "b'1'"]
+    assert printed(tmp_path, "3m", PROGRAM, text) == [FULL, FULL, "None", "b'1'"]
 
 
 def test_full_later(tmp_path):
@@ -91,7 +54,7 @@ def test_full_later(tmp_path):
         store.close()
         attempt(lambda: store.get(b"a"))
     """
-    assert program(tmp_path, text) == [FULL] * 4 + ["b'1'", "None", "b'3'", "b'3'"]
+    assert printed(tmp_path, "3m", PROGRAM, text) == [FULL] * 4 + ["b'1'", "None", "b'3'", "b'3'"]
 
 
 def test_opened_again_while_full(tmp_path):
@@ -108,7 +71,7 @@ def test_opened_again_while_full(tmp_path):
         attempt(lambda: store.put(b"b", b"2", 60))
         attempt(lambda: store.get(b"a"))
     """
-    assert program(tmp_path, text) == ["None", "b'1'", FULL, "None", "b'1'"]
+    assert printed(tmp_path, "3m", PROGRAM, text) == ["None", "b'1'", FULL, "None", "b'1'"]
 
 
 def test_full_and_killed(tmp_path):
@@ -130,4 +93,4 @@ def test_full_and_killed(tmp_path):
         store.close()
         attempt(lambda: len(list(second.scan(b""))) >= 500)
     """
-    assert program(tmp_path, text) == ["9", "True"]
+    assert printed(tmp_path, "3m", PROGRAM, text) == ["9", "True"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from parts.exchange import Counts
 from parts.ports import free_port
 
 from policyd.checks.counting import Counting
@@ -16,7 +17,6 @@ from policyd.stores.guarded import GuardedStore, Otherwise
 from policyd.stores.protocol import Unavailable
 from policyd.stores.substitutes import AloneStore, LenientStore
 from policyd.words.seen import Sight
-from tests.stores.conftest import Counts
 
 RATE = Counting(Event(limit=9, period=3600, update=Update.STRICT))
 

@@ -213,12 +213,13 @@ def test_a_server_that_does_not_move(redis, redis_server, shared):
     store = shared(f"redis://127.0.0.1:{redis_server.port}", timeout=0.3)
     assert count(store) == 1
     with stopped(redis_server.pid):
-        with at_most(1):
+        with at_most(10):
             assert failure(store) in ("timed out", "no answer in time")
-        with at_most(1):
+        with at_most(10):
             assert failure(store) in ("timed out", "no answer in time")  # a new connection
-        with at_most(0.28):
-            failure(store.until(time.monotonic() + 0.05), Defer)  # our own lack of time is not the server's fault
+        patient = shared(f"redis://127.0.0.1:{redis_server.port}", timeout=60)
+        with at_most(10):
+            failure(patient.until(time.monotonic() + 0.05), Defer)  # our own lack of time is not the server's fault
         failure(store.until(time.monotonic() + 0.25), Unavailable)
     wait_until(lambda: _try(store), "Redis to move")
 
@@ -246,8 +247,13 @@ def _try(store):
 )
 def test_replies_that_are_none(shared, reply, want):
     with scripted(reply) as node:
-        store = shared(f"redis://{node.replace('::', ':').rstrip('/')}", timeout=0.3)
-        assert want in failure(store)
+        patience = 0.3 if want == "timed out" else 20
+        assert want in failure(shared(redis_url(node), timeout=patience))
+
+
+def redis_url(node):
+    """Of a scripted server, which is called as the lookup calls its servers."""
+    return f"redis://{node.replace('::', ':').rstrip('/')}"
 
 
 @pytest.mark.parametrize(
@@ -265,23 +271,23 @@ def test_replies_that_are_none(shared, reply, want):
 )
 def test_replies_to_something_else(shared, ask, reply):
     with scripted(reply) as node, pytest.raises(Unavailable, match="unexpected reply"):
-        ask(shared(f"redis://{node.replace('::', ':').rstrip('/')}", timeout=0.3))
+        ask(shared(redis_url(node), timeout=20))
 
 
 def test_keys_that_are_none(shared):
     with scripted(b"*2\r\n$1\r\n0\r\n*1\r\n:5\r\n") as node, pytest.raises(Unavailable, match="unexpected reply 5"):
-        list(shared(f"redis://{node.replace('::', ':').rstrip('/')}", timeout=0.3).scan(b""))
+        list(shared(redis_url(node), timeout=20).scan(b""))
 
 
 @pytest.mark.parametrize("reply", [b":1\r\n", b"*0\r\n"])
 def test_a_value_that_is_none(shared, reply):
     with scripted(reply) as node, pytest.raises(Unavailable, match="unexpected reply"):
-        shared(f"redis://{node.replace('::', ':').rstrip('/')}", timeout=0.3).get(b"k")
+        shared(redis_url(node), timeout=20).get(b"k")
 
 
 def test_what_a_server_says_is_octets(shared):
     with scripted(b"-OOPS \xc3\xa9\xff\x01\r\n") as node:
-        said = failure(shared(f"redis://{node.replace('::', ':').rstrip('/')}", timeout=0.3))
+        said = failure(shared(redis_url(node), timeout=20))
     assert said == "OOPS \xc3\xa9\xef\xbf\xbd\x01"
 
 
@@ -305,7 +311,7 @@ def test_a_replica_is_no_store(shared):
         wait_until(lambda: watched.replica.ask("GET", "policyd:{k}") == stored, "the replica to receive it")
         watched.master.kill()
         assert failure(store) == "Connection refused"
-        wait_until(lambda: _try(store), "the failover", 20)
+        wait_until(lambda: _try(store), "the failover", 60)
         rate = count(store)
         assert rate >= 3  # what was counted before has been there
         assert watched.replica.ask("GET", "policyd:{k}") is not None
@@ -389,7 +395,7 @@ def test_a_server_that_is_no_cluster(shared, redis_server):
 @pytest.mark.parametrize("slots", [b"*0\r\n", b"*1\r\n:1\r\n", b"$2\r\nOK\r\n", b"*1\r\n*2\r\n:0\r\n:5\r\n"])
 def test_slots_that_are_none(shared, slots):
     with scripted(slots) as node:
-        assert failure(shared(f"redis+cluster://{node.replace('::', ':').rstrip('/')}"))
+        assert failure(shared(redis_url(node).replace("redis:", "redis+cluster:")))
 
 
 # -- under load
@@ -397,11 +403,9 @@ def test_slots_that_are_none(shared, slots):
 
 def load(store, stop):
     """Threads that count, each its own key, until *stop*: how many checks worked, by key, and what was raised."""
-    done, raised = {}, []
+    done, raised = {b"load%d" % number: 0 for number in range(4)}, []
 
-    def work(number):
-        key = b"load%d" % number
-        done[key] = 0
+    def work(key):
         while not stop.is_set():
             try:
                 store.update(key, RATE, 60)
@@ -413,10 +417,16 @@ def load(store, stop):
                 raised.append(error)
                 raise
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    threads = [threading.Thread(target=work, args=(key,)) for key in done]
     for thread in threads:
         thread.start()
     return done, raised, threads
+
+
+def go_on(done):
+    """Wait until every thread has counted."""
+    before = dict(done)
+    wait_until(lambda: all(done[key] > before[key] for key in before), "every thread to count")
 
 
 def test_killed_and_restarted_under_load(shared):
@@ -424,12 +434,12 @@ def test_killed_and_restarted_under_load(shared):
         store, stop = shared(f"redis://127.0.0.1:{server.port}", timeout=0.5), threading.Event()
         done, raised, threads = load(store, stop)
         for _ in range(3):
-            time.sleep(0.2)
+            go_on(done)
+            before = len(raised)
             server.kill()
-            time.sleep(0.1)
+            wait_until(lambda before=before: len(raised) >= before + 4, "the threads to notice")
             server.start()
-        before = dict(done)
-        wait_until(lambda: all(done[key] > before[key] for key in done), "every thread to go on")
+        go_on(done)
         stop.set()
         for thread in threads:
             thread.join()
@@ -443,7 +453,7 @@ def test_nothing_is_counted_twice(shared):
         store, stop = shared(f"redis://127.0.0.1:{server.port}", timeout=0.5, clock=lambda: 1000.0), threading.Event()
         done, raised, threads = load(store, stop)
         for _ in range(30):
-            time.sleep(0.01)
+            go_on(done)
             server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         stop.set()
         for thread in threads:
