@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from policyd.errors import Unopened
+from policyd.metrics import Metrics, NoMetrics
 
 T = TypeVar("T")
 
@@ -21,6 +22,8 @@ MAX_SIZE = 64 * 1024 * 1024  # octets; larger ones belong into a database
 MAX_KEPT = 256  # files; the one that was not used for longest makes room
 PATIENCE = 1.0  # seconds to wait for somebody else's lock
 SETTLED = 0.1  # seconds: two changes may come within one tick of a file system's clock, and look like one
+
+UNCOUNTED = NoMetrics()
 
 Identity = tuple[int, ...]
 Parser = Callable[[str], Any]
@@ -38,7 +41,8 @@ class Entry:
 class Files:
     """What files say, by path: the same object as long as the file on disk is the same. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics = UNCOUNTED) -> None:
+        self._metrics = metrics
         self._entries: OrderedDict[tuple[str, Parser], Entry] = OrderedDict()
         self._lock = Lock()  # of the entries
 
@@ -52,15 +56,24 @@ class Files:
         *purpose* is for the message: ``for linear search``.
         """
         entry = self._entry(path, parser)
-        if entry.identity != _state(path, purpose):
-            with entry.lock:
-                if entry.identity != _state(path, purpose):
-                    entry.identity = None
-                    identity, text = _load(path, purpose)
-                    entry.value = parser(text)
-                    entry.identity = identity
+        try:
+            if entry.identity != _state(path, purpose):
+                self._renew(entry, path, parser, purpose)
+        except Exception:
+            self._metrics.count("lookup_reloads_total", result="failure")
+            raise
         value: T = entry.value
         return value
+
+    def _renew(self, entry: Entry, path: str, parser: Parser, purpose: str) -> None:
+        """Read a file that is new, or has changed; but once, however many want it."""
+        with entry.lock:
+            if entry.identity != _state(path, purpose):
+                entry.identity = None
+                identity, text = _load(path, purpose)
+                entry.value = parser(text)
+                entry.identity = identity
+                self._metrics.count("lookup_reloads_total", result="success")
 
     def append(self, path: str, text: str, mode: int = 0o640) -> None:
         """Add *text* to a file, all of it or nothing, while nobody else holds a lock on it (flock(2)).

@@ -57,6 +57,7 @@ class Journal:
         self._last = ""  # in the main log
         self._lock = Lock()  # of the file
         self._file: tuple[int, os.stat_result] | None = None
+        self._lost = False  # whether it has been said that the file cannot be written
         self._style = Style()
         self._settled = False
 
@@ -74,10 +75,7 @@ class Journal:
             return
         if target == "main":
             self._last = text
-        if self._style.form == "json":
-            self._put(target, _object("line", {"log": target, "text": text}))
-        else:
-            self._put(target, printable(text))
+        self._put(target, self._line(target, text))
 
     def decided(self, decision: Decided) -> None:
         """What became of a command or a message. What was refused has its line already, where lines are Exim's."""
@@ -86,12 +84,21 @@ class Journal:
         elif line := decision.arrival() if self._style.form == "exim" else decision.line():
             self.write("main", line)
 
+    def _line(self, target: str, text: str) -> str:
+        if self._style.form == "json":
+            return _object("line", {"log": target, "text": text})
+        return printable(text)
+
     def _put(self, target: str, text: str) -> None:
+        if not (self._style.file and self._filed(target, text)):
+            self._show(target, text)
+
+    def _show(self, target: str, text: str) -> None:
+        """A line on standard error."""
+        marks = PRIORITIES if self._journald else {} if self._style.form == "json" else LABELS
+        stamp = "" if self._journald or self._style.form != "exim" else self._stamp()
         try:
-            if not (self._style.file and self._filed(target, text)):
-                marks = PRIORITIES if self._journald else {} if self._style.form == "json" else LABELS
-                stamp = "" if self._journald or self._style.form != "exim" else self._stamp()
-                os.write(self._descriptor, f"{marks.get(target, '')}{stamp}{text}\n".encode())
+            os.write(self._descriptor, f"{marks.get(target, '')}{stamp}{text}\n".encode())
         except OSError:
             return  # the reader is gone or its disk is full: mail goes on, and there is nobody left to tell
 
@@ -101,9 +108,18 @@ class Journal:
         line = f"{head}{text}\n".encode()
         with self._lock:
             try:
-                return os.write(self._opened(), line) == len(line)
-            except OSError:
+                whole = os.write(self._opened(), line) == len(line)
+            except OSError as error:
+                self._miss(error)
                 return False
+            self._lost = self._lost and not whole
+            return whole
+
+    def _miss(self, error: OSError) -> None:
+        if not self._lost:
+            self._lost = True
+            text = f"log_file {self._style.file}: {error.strerror}: lines come here instead"
+            self._show("panic", self._line("panic", text))
 
     def _opened(self) -> int:
         """The file's descriptor; opened again when somebody has moved or removed the file. Raises OSError."""

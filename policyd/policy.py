@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Flag, auto
@@ -58,6 +59,11 @@ class Snapshot:
     texts: Mapping[str, str]
     faults: Mapping[str, tuple[int, str]]
     macros: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """A name for this text, the same in every process."""
+        return hashlib.sha256(repr(sorted(self.texts.items())).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

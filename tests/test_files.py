@@ -39,6 +39,33 @@ def test_it_is_parsed_once(path):
     assert files.read(str(path)) == "one"
 
 
+class Counted:
+    """Counts of one counter, by its label."""
+
+    def __init__(self):
+        self.results = []
+
+    def count(self, name, amount=1, **labels):
+        assert (name, amount) == ("lookup_reloads_total", 1)
+        self.results.append(labels["result"])
+
+
+def test_what_is_read_is_counted(path):
+    metrics = Counted()
+    files = Files(metrics)
+    for _ in range(3):
+        files.read(str(path))
+    rewrite(path)
+    time.sleep(0.12)
+    for _ in range(3):
+        files.read(str(path))
+    path.unlink()
+    for _ in range(2):
+        with pytest.raises(Unopened):
+            files.read(str(path))
+    assert metrics.results == ["success", "success", "failure", "failure"]
+
+
 def rewrite(path):
     path.write_text("two")
 
@@ -136,13 +163,15 @@ def fussy(text):
 
 
 def test_what_the_parser_raises_is_not_remembered(path):
-    files = Files()
+    metrics = Counted()
+    files = Files(metrics)
     path.write_text("bad")
     for _ in range(2):
         with pytest.raises(ValueError, match="bad text"):
             files.parsed(str(path), fussy)
     path.write_text("good")
     assert files.parsed(str(path), fussy) == "good"
+    assert set(metrics.results[:2]) == {"failure"}
 
 
 def test_the_least_used_one_is_forgotten(tmp_path):

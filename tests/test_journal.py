@@ -212,11 +212,36 @@ def test_a_file_that_is_moved(tmp_path):
 
 
 def test_a_file_that_cannot_be_written(tmp_path):
-    """Its lines are where they would be without it."""
+    """Its lines are where they would be without it, behind the reason, which is said once."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    for path in (tmp_path / "no" / "log", tmp_path, fifo, "/dev/full"):
-        assert styled(("main", "one"), Decision(a=1), file=str(path)) == ["one", "a=1"]
+    for path, reason in (
+        (tmp_path / "no" / "log", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (fifo, "No such device or address"),
+        ("/dev/full", "No space left on device"),
+    ):
+        told = f"panic: log_file {path}: {reason}: lines come here instead"
+        assert styled(("main", "one"), Decision(a=1), file=str(path)) == [told, "one", "a=1"]
+
+
+def test_a_file_that_can_be_written_again(tmp_path):
+    """The next time that it cannot is told, too."""
+    reader, writer = os.pipe()
+    place = tmp_path / "there"
+    journal = Journal(writer, journald=False)
+    journal.settle(Style(file=str(place / "log")))
+    for name in ("away", "there", "away"):
+        (tmp_path / "away").mkdir(exist_ok=True)
+        (tmp_path / "away").rename(tmp_path / name)
+        journal.write("main", "one")
+        journal.write("main", "two")
+        (tmp_path / name).rename(tmp_path / "away")
+    os.close(writer)
+    with open(reader) as file:
+        lines = file.read().splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["panic", "one", "two"] * 2
+    assert (tmp_path / "away" / "log").read_text().count("\n") == 2
 
 
 def test_files_of_many_processes(tmp_path):

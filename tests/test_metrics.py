@@ -218,9 +218,9 @@ def test_mistakes_are_told(tmp_path):
 
 def test_counting_costs_microseconds(tmp_path):
     program = """
-        begun = time.perf_counter()
+        begun = time.process_time()
         for _ in range(10000):
             metrics.count("decisions_total", phase="mail", action="accept", enforced="true")
-        print(time.perf_counter() - begun)
+        print(time.process_time() - begun)
     """
     assert float(run(tmp_path, program)) / 10000 < 20e-6  # about 1 µs on a quiet machine

@@ -224,6 +224,9 @@ CASES = {  # alert: series, each with its values minute by minute; when it does 
         {'policyd_rule_errors_total{phase="rcpt"}': "0+4x40", 'policyd_decisions_total{phase="rcpt"}': "0+60x40"},
         5, 30, "", "warning",
     ),
+    "PolicydFileUnreadable": (
+        {'policyd_lookup_reloads_total{result="failure"}': "0 0 1+1x30"}, 10, 20, "", "warning",
+    ),
     "PolicydTemporaryErrors": (
         {
             'policyd_dkim_results_total{result="temperror"}': "0+4x40",
@@ -282,8 +285,8 @@ def test_the_page_says_how_prometheus_is_set_up(tmp_path):
     command = [program("promtool"), "check", "config", tmp_path / "prometheus.yml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "SUCCESS: 15 rules found" in done.stdout
-    assert "fifteen alerts" in page
+    assert "SUCCESS: 16 rules found" in done.stdout
+    assert "sixteen alerts" in page
 
 
 @pytest.mark.parametrize("alert", CASES)

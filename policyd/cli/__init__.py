@@ -40,6 +40,16 @@ class Commands(click.Group):
         command: click.Command = import_module(f"policyd.cli.{cmd_name}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a file or an output that fails it is named, without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click knows: who reads has seen enough
+            raise
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{place}{error.strerror or error}") from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of commands, without importing one."""
         with formatter.section("Commands"):

@@ -21,6 +21,8 @@ def command(path: str, listing: bool) -> None:
     with reporting():
         policy = config.load(path)
     complain(policy.warnings)
+    if not policy.phases and not policy.settings.gateway_listen:
+        complain([f"{path}: warning: no ACL is in effect, so everything is accepted"])
     say(listed(policy) if listing else [summary(path, policy)])
 
 

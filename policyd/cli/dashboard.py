@@ -138,6 +138,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel("Unexpected errors", "ops", (rate("errors_total", "phase", "outcome"),), "with a traceback in the log"),
         Panel("Conditions without an answer", "ops", (rate("rule_errors_total", "phase", "kind"),)),
         Panel("Trouble with the milter protocol", "ops", (rate("milter_protocol_errors_total", "kind"),)),
+        Panel("Files of lists and lookups, read", "ops", (rate("lookup_reloads_total", "result"),)),
         Panel("Explanations lost", "ops", (rate("explanations_lost_total"),)),
         Panel("Reloads", "ops", (rate("config_reloads_total", "result"),)),
         Panel("The last reload succeeded", "bool_yes_no", ((f"min({series('config_last_reload_successful')})", ""),),

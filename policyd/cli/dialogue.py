@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from policyd.conversation import Conversation
 from policyd.language.verdict import Outcome
+from policyd.mail.octets import lower
 from policyd.replies import Reply, rendered
 from policyd.transaction import Client
 
@@ -14,6 +15,8 @@ PATH = r"[ \t]*:[ \t]*(<[^>]*>|[^ \t]+)[ \t]*(.*)"
 FROM = re.compile(f"FROM{PATH}", re.IGNORECASE | re.DOTALL)
 TO = re.compile(f"TO{PATH}", re.IGNORECASE | re.DOTALL)
 HEADER = re.compile(rb"([^\x00-\x20:\x7f]+)[ \t]*:(.*)", re.DOTALL)
+PREFIXES = {"MAIL": "from:", "RCPT": "to:"}  # a part of the command
+ALONE = ("DATA", "RSET", "QUIT")  # what has no argument
 LOST = "connection-lost"  # $smtp_notquit_reason of a dialogue that ends without QUIT
 
 
@@ -39,21 +42,23 @@ class Dialogue:
 
     def _command(self, line: str) -> None:
         name, _, argument = line.strip(" \t\r\n").partition(" ")
-        run = COMMANDS.get(name.upper())
-        if run is None:
+        verb, argument = name.upper(), argument.strip(" \t")
+        run = COMMANDS.get(verb)
+        if run is None or not lower(argument).startswith(PREFIXES.get(verb, "")):
             self._say("500 unrecognized command")
+        elif argument and verb in ALONE:
+            self._say("501 unexpected argument data")
+        elif run is Dialogue._helo and len(argument.split()) != 1:
+            self._say(f"501 Syntactically invalid {verb} argument(s)")
         else:
-            run(self, argument.strip(" \t"))
-        self._last = name.upper()
+            run(self, argument)
+        self._last = verb
 
     def _helo(self, name: str) -> None:
-        if not name:
-            self._say("501 Syntactically invalid HELO or EHLO argument(s)")
-            return
-        client = self._talk.connection.client
         reply = self._talk.helo(name)
+        client = self._talk.connection.client  # whose name the ACL may have found out
         self._refusals.clear()
-        self._answer(reply, f"250 {self._hostname} Hello {name} [{client.address}]")
+        self._answer(reply, f"250 {self._hostname} Hello {client.name or name} [{client.address}]")
 
     def _mail(self, argument: str) -> None:
         found = FROM.fullmatch(argument)

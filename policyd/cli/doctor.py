@@ -30,8 +30,12 @@ def command(path: str, kind: str, mta_config: str) -> None:
         settings = config.load(path).settings
     try:
         mta = _mta(kind, mta_config)
+    except FileNotFoundError as error:
+        other = {"postfix": "--sendmail", "sendmail": "--postfix"}[kind]
+        text = f"{error.filename} is not here: is another MTA at work ({other}), or is it elsewhere (--mta-config)?"
+        raise click.ClickException(text) from None
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"{kind} cannot be asked how it is configured: {error}") from None
+        raise click.ClickException(f"{kind} cannot be asked how it is configured: {_reason(error)}") from None
     site = Site(settings, mta)
     findings = [*about_the_mta(site), *about_the_host(site)]
     say(line for finding in findings for line in _lines(finding))
@@ -40,6 +44,10 @@ def command(path: str, kind: str, mta_config: str) -> None:
 
 def _mta(kind: str, place: str) -> Mta:
     return postfix(place) if kind == "postfix" else sendmail(place or SENDMAIL_CF)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
 
 
 def _lines(finding: Finding) -> Iterator[str]:

@@ -10,11 +10,12 @@ from heapq import nlargest
 import click
 
 from policyd import config, words
-from policyd.cli.options import reporting, say
+from policyd.cli.options import complain, octets, reporting, say
 from policyd.cli.world import ErrorLog
 from policyd.errors import Defer
 from policyd.explanations.archive import Archive, archive
 from policyd.explanations.record import Explanation
+from policyd.journal import printable
 
 
 @click.command(help="Say why a command was refused: ID is in the log (explanation=ID), and in the reply if you want.")
@@ -32,9 +33,11 @@ def command(path: str, count: int, as_json: bool, identity: str | None) -> None:
     if kept is None:
         raise click.ClickException("explain_keep is 0s: no explanations are kept")
     try:
-        found = [_found(kept, identity)] if identity else _last(kept, count)
+        found = _last(kept, count) if identity is None else [_found(kept, octets(identity))]
     except (Defer, ValueError) as error:
         raise click.ClickException(str(error)) from None
+    if not found:
+        complain(["nothing is kept: nothing was refused within explain_keep, or another state_directory is in use"])
     for one in found:
         say([json.dumps(asdict(one))] if as_json else one.lines() if identity else [one.summary()])
 
@@ -42,7 +45,7 @@ def command(path: str, count: int, as_json: bool, identity: str | None) -> None:
 def _found(kept: Archive, identity: str) -> Explanation:
     found = kept.find(identity.strip("[]"))
     if found is None:
-        raise ValueError(f"there is no explanation {identity}: it may be older than explain_keep")
+        raise ValueError(f'there is no explanation "{printable(identity)}": it may be older than explain_keep')
     return found
 
 

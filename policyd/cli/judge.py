@@ -14,7 +14,7 @@ from policyd import config, words
 from policyd.cli.dialogue import feed_headers
 from policyd.cli.options import octets, reporting, say, say_safely
 from policyd.cli.session import endpoint
-from policyd.cli.world import services
+from policyd.cli.world import for_anybody, services
 from policyd.conversation import Conversation
 from policyd.edits import AddHeader, ChangeHeader, DeleteRecipient, Edit
 from policyd.explanations import Archive, Explanation, Witness
@@ -43,8 +43,8 @@ def command(path: str, as_json: bool, **options: Any) -> None:
     words.load()
     with reporting(2):
         policy = config.load(path)
-        world = services(policy.settings, options["zones"])
-    witness = Witness(Archive(MemoryStore(), AN_HOUR))
+        world = for_anybody(services(policy.settings, options["zones"]), policy.settings)
+    witness = Witness(Archive(MemoryStore(), AN_HOUR), policy.snapshot.digest)
     trial = Trial(Conversation(policy, world, witness=witness), witness)
     trial.run(options)
     if as_json:

@@ -32,7 +32,7 @@ def command(path: str, zones: tuple[str, ...], file: TextIO) -> None:
     try:
         for recorded in sessions(file):
             count += 1
-            found = [str(difference) for difference in replay.differences(recorded)]
+            found = [str(difference).replace("\n", "\\n") for difference in replay.differences(recorded)]
             differences += len(found)
             say_safely(found)
     except ValueError as error:

@@ -15,7 +15,7 @@ import click
 from policyd import config, words
 from policyd.cli.dialogue import Dialogue
 from policyd.cli.options import complain, pairs, reporting
-from policyd.cli.world import services, show
+from policyd.cli.world import for_anybody, services, show
 from policyd.conversation import Conversation
 from policyd.language.verdict import shown
 from policyd.policy import Policy
@@ -58,7 +58,7 @@ def command(**options: Any) -> None:
     words.load()
     with reporting():
         policy = _policy(options)
-        world = services(policy.settings, options["zones"])
+        world = for_anybody(services(policy.settings, options["zones"]), policy.settings)
     complain(policy.warnings)
     talk = Conversation(policy, world, (lambda event: show(f"TRACE: {shown(*event)}")) if options["trace"] else None)
     talk.macros.update({name.strip("{}"): value for name, value in pairs(options["macros"])})

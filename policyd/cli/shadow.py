@@ -34,4 +34,8 @@ def command(path: str, stop: bool) -> None:
         install(policy.snapshot, file)
     except OSError as error:
         raise click.ClickException(f"{file}: {error.strerror}") from None
-    say([summary(path, policy), 'tried from the next connection on: look for "shadow" in the log, and --stop ends it'])
+    say([
+        summary(path, policy),
+        f"tried from the next connection on by the daemon that has its state in {file.parent}:",
+        'look for "shadow" in its log, and --stop ends it',
+    ])  # fmt: skip

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from policyd.metrics import NoMetrics
 from policyd.resolver import Resolver
 from policyd.resolver.cache import Cache
 from policyd.resolver.cached import CachedResolver
 from policyd.settings import Settings
-from policyd.stores.configured import configured
+from policyd.stores import MemoryStore
+from policyd.stores.configured import DIRECTORY, configured
 from policyd.transaction import Services
 
 
@@ -42,6 +46,16 @@ def services(settings: Settings, zones: Sequence[str]) -> Services:
     log = ErrorLog()
     store = configured(settings, NoMetrics(), partial(log.write, "panic"))
     return Services(_resolver(settings, zones), store, NoMetrics(), log)
+
+
+def for_anybody(world: Services, settings: Settings) -> Services:
+    """*world*; for a user who may not open the daemon's state, with one that begins empty, and a word about it."""
+    state = Path(settings.state_directory, DIRECTORY)
+    nearest = next(path for path in (state, *state.parents) if os.path.exists(path))
+    if settings.store or os.access(nearest, os.W_OK | os.X_OK):
+        return world
+    show(f"{settings.state_directory} is not open to you: rates, and what was seen, begin with nothing here")
+    return replace(world, store=MemoryStore())
 
 
 def _resolver(settings: Settings, zones: Sequence[str]) -> Resolver:

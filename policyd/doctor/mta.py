@@ -96,13 +96,16 @@ def _reachable(milter: Milter, service: Service, _: Site) -> Iterator[Finding]:
     if not reason:
         yield Finding(Grade.GOOD, f"{service.name}: {who} reaches policyd")
         return
-    yield Finding(
-        Grade.BAD,
-        f"{service.name}: {who} cannot reach {_shown(place)}: {reason}",
-        "SOCKET_GROUP in 00-local.conf, or a socket inside the chroot"
-        if place.path
-        else "MILTER_SOCKET in 00-local.conf",
-    )
+    yield Finding(Grade.BAD, f"{service.name}: {who} cannot reach {_shown(place)}: {reason}", _remedy(place, service))
+
+
+def _remedy(place: Place, service: Service) -> str:
+    port = "MILTER_SOCKET = inet:8891@127.0.0.1 in 00-local.conf"
+    if not place.path:
+        return "MILTER_SOCKET in 00-local.conf"
+    if service.root != "/":
+        return f"{port}, or a socket below {service.root}"
+    return f"adduser {service.user} policyd, and restart the MTA; or {port}"
 
 
 def _exposed(milter: Milter, service: Service, site: Site) -> Iterator[Finding]:

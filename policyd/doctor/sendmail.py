@@ -23,6 +23,7 @@ WORDING = {
 }
 ACTIONS = {"R": "reject", "T": "tempfail", "4": "shutdown"}
 OPTION = re.compile(r"O\s*([A-Za-z.]+)\s*=\s*(.*)")
+VERSION = re.compile(r"V[0-9]")
 FILTER = re.compile(r"X([^,]+),\s*(.*)")
 TIMEOUTS = {"C": 300.0, "S": 10.0, "R": 10.0, "E": 300.0}  # unless T= says otherwise
 
@@ -30,6 +31,8 @@ TIMEOUTS = {"C": 300.0, "S": 10.0, "R": 10.0, "E": 300.0}  # unless T= says othe
 def sendmail(file: str) -> Mta:
     """The Sendmail that reads *file*. Raises OSError or ValueError."""
     lines = Path(file).read_text("latin-1").splitlines()
+    if not any(map(VERSION.match, lines)):
+        raise ValueError(f"{file} is not a sendmail.cf: it has no line with its version")
     options = {found[1]: found[2] for found in map(OPTION.fullmatch, lines) if found}
     filters = {found[1].strip(): found[2] for found in map(FILTER.fullmatch, lines) if found}
     names = filter(None, re.split(r"[\s,;]+", options.get("InputMailFilters", "")))

@@ -77,10 +77,17 @@ def explanation(name: str, tx: Transaction, verdict: Verdict, reply: Reply, stor
         sender=shown(f"<{tx.sender.text}>") if tx.sender else "",
         recipients=tuple(shown(f"<{recipient.text}>") for recipient in recipients),
         queue_id=shown(tx.connection.macros.get("i", "")),
+        acl=shown(_acl(tx)),
         story=tuple(shown(line) for line in story.lines),
         inputs=inputs(tx, story.steps),
         dns=tuple(_answer(*question, answer) for question, answer in story.answers.items()),
     )
+
+
+def _acl(tx: Transaction) -> str:
+    name = str(tx.phase.name).lower()
+    option = getattr(tx.settings, f"acl_smtp_{name}")
+    return option.text if option else f"acl_check_{name}"
 
 
 def _answer(rtype: str, name: str, answer: Answer | None) -> str:

@@ -34,6 +34,7 @@ class Explanation:
     recipients: tuple[str, ...] = ()
     queue_id: str = ""
     policy: str = ""  # the digest of the policy that judged
+    acl: str = ""  # which one ran: what acl_smtp_… says, or acl_check_…
     story: tuple[str, ...] = ()
     inputs: dict[str, str] = field(default_factory=dict)
     dns: tuple[str, ...] = ()
@@ -59,18 +60,22 @@ class Explanation:
 
     def summary(self) -> str:
         """The same in one line."""
-        return f"{self.identity} {self.verdict} ({self.where})".encode().decode("latin-1")
+        return f"{self.identity}  {self._when()}  {self.verdict} ({self.where})".encode().decode("latin-1")
+
+    def _when(self) -> str:
+        return time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime(self.time))
 
     def _lines(self) -> Iterator[str]:
-        when = time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime(self.time))
-        yield f"{self.identity}  {when}  {self.queue_id}".rstrip()
+        yield f"{self.identity}  {self._when()}  {self.queue_id}".rstrip()
         yield self.verdict
         yield f"reply: {self.reply}"
         yield f"decided by: {self.where}"
+        if self.acl and self.where != "-":
+            yield f"ACL: {self.acl}, at {self.phase}"
         yield f"client: {self.client}, as told by {self.source}"
         yield from (f"{name}: {value}" for name, value in self._envelope() if value)
         yield from _section("what was evaluated", self.story)
-        yield from _section("from", [f"{name} = {value}" for name, value in self.inputs.items()])
+        yield from _section("values", [f"{name} = {value}" for name, value in self.inputs.items()])
         yield from _section("DNS", self.dns)
 
     def _envelope(self) -> Iterator[tuple[str, str]]:

@@ -17,10 +17,11 @@ WIDEST = 490  # octets of a line of text: with its codes and CRLF, the line of a
 
 
 class Witness:
-    """Of one connection. What it has to say goes to *archive*."""
+    """Of one connection. What it has to say goes to *archive*; *policy*: the digest of the one that judges it."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, policy: str = "") -> None:
         self._archive = archive
+        self._policy = policy
         self.story = Story()
 
     def explained(self, tx: Transaction, verdict: Verdict, reply: Reply) -> Reply:
@@ -30,7 +31,7 @@ class Witness:
         """
         name = identity()
         try:
-            self._archive.add(explanation(name, tx, verdict, reply, self.story))
+            self._archive.add(replace(explanation(name, tx, verdict, reply, self.story), policy=self._policy))
         except Defer:
             tx.services.metrics.count("explanations_lost_total")
             return reply

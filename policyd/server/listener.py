@@ -88,7 +88,7 @@ def _publish(private: str, path: str, mode: int, group: str) -> None:
     """
     try:
         if group:
-            os.chown(private, -1, _group_id(group))
+            _give(private, group)
         os.chmod(private, mode)
         os.rename(private, path)
     except BaseException:
@@ -96,11 +96,14 @@ def _publish(private: str, path: str, mode: int, group: str) -> None:
         raise
 
 
-def _group_id(group: str) -> int:
+def _give(path: str, group: str) -> None:
     try:
-        return grp.getgrnam(group).gr_gid
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
     except KeyError:
         raise OSError(f"milter_socket_group: there is no group {group!r}") from None
+    except PermissionError:
+        unit = f"SupplementaryGroups={group} in the unit"
+        raise OSError(f"milter_socket_group: policyd is neither root nor in the group {group!r}: {unit}") from None
 
 
 def _open(place: Place) -> Listener:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import time
@@ -41,7 +42,8 @@ def listen(address: str) -> socket.socket:
     try:
         return socket.create_server((host, int(port)), family=family, backlog=CLIENTS)
     except (OSError, ValueError) as error:
-        raise OSError(f"metrics_address {address}: {getattr(error, 'strerror', None) or error}") from None
+        number = getattr(error, "errno", None)  # the text of the library's own exception is longer than helpful
+        raise OSError(f"metrics_address {address}: {os.strerror(number) if number else error}") from None
 
 
 def serve(sock: socket.socket, page: Callable[[str], Page]) -> None:

@@ -6,7 +6,6 @@ here opens a store, asks DNS or starts a thread; children do, after the fork.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import signal
@@ -247,7 +246,7 @@ class Supervisor:
     def _loaded(self) -> None:
         """Say what there is to say about the policy that is now in force."""
         snapshot = self._policy.snapshot
-        digest = hashlib.sha256(pickle.dumps(sorted(snapshot.texts.items()))).hexdigest()[:16]
+        digest = snapshot.digest
         for warning in self._policy.warnings:
             self._say(str(warning))
         for name in FIXED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import time
@@ -16,6 +17,7 @@ from policyd.conversation import Conversation
 from policyd.errors import Defer, PolicyError
 from policyd.explanations import Witness
 from policyd.explanations.archive import archive
+from policyd.files import Files
 from policyd.gateway.registry import Registry, Unknown
 from policyd.journal import report
 from policyd.metrics import Metrics, NoMetrics
@@ -62,13 +64,14 @@ class Worker:
 
     def __init__(self, policy: Policy, post: Post, log: DecisionLog) -> None:
         self.policy = policy
+        self._digest = ""  # of the policy
         self.log = log
         self.metrics: Metrics = NoMetrics()
         self._post = post
 
     def conversation(self) -> Conversation:
         """A new one; it keeps the policy in force now."""
-        witness = Witness(self._archive) if self._archive else None
+        witness = Witness(self._archive, self._digest) if self._archive else None
         companions = self._companions()
         if not companions:
             return Conversation(self.policy, self._services, witness=witness)
@@ -123,6 +126,7 @@ class Worker:
         from policyd.stores.configured import stores
 
         settings = self._post.settings
+        self._digest = self.policy.snapshot.digest
         if self._post.metrics:
             self._count()
         self._stores = stores(settings, self.metrics, partial(self.log.write, "panic"))
@@ -130,10 +134,15 @@ class Worker:
         resolver, prefetch = self._dns()
         self._registry = Registry.of(settings, self._stores.shared, self._stores.here)
         self._outbox = outbox(settings, self.log)
-        self._shadow = Installed(place(settings), partial(self.log.write, "panic"))
+        self._shadow = Installed(place(settings), partial(self.log.write, "panic"), self._tell)
         self._archive = archive(settings, partial(self.log.write, "panic"))
-        shared = self._stores.shared
-        self._services = Services(resolver, shared, self.metrics, self.log, outbox=self._outbox, prefetch=prefetch)
+        shared, files = self._stores.shared, Files(self.metrics)
+        self._services = Services(
+            resolver, shared, self.metrics, self.log, files=files, outbox=self._outbox, prefetch=prefetch
+        )
+
+    def _tell(self, news: str) -> None:
+        self.log.write("main", f"{self._post.name} {news}")
 
     def _count(self) -> None:
         """Count from now on; where the disk has no room for that, judge mail without."""
@@ -178,8 +187,10 @@ class Worker:
         """Judge new connections by another policy; the supervisor has compiled the same text already."""
         try:
             self.policy = compile(pickle.loads(snapshot))
+            self._digest = self.policy.snapshot.digest
         except PolicyError as error:
             self.log.write("panic", f"{self._post.name} keeps its old policy: {error}")
+        gc.collect()  # policies are rings of closures, and large: those before this one wait for nothing
 
     def _drain(self) -> None:
         """Leave new connections to others, and wait for the end of those that are open."""

@@ -56,11 +56,12 @@ def installed(file: Path) -> Snapshot:
 
 
 class Installed:
-    """The shadow policy at *file* as it is now; *complain* is told of one that cannot be used."""
+    """The shadow policy at *file* as it is now. *complain* is told of one that cannot be used, *tell* of all others."""
 
-    def __init__(self, file: Path, complain: Callable[[str], object]) -> None:
+    def __init__(self, file: Path, complain: Callable[[str], object], tell: Callable[[str], object]) -> None:
         self._file = file
         self._complain = complain
+        self._tell = tell
         self._seen = 0
         self._policy: Policy | None = None
 
@@ -70,6 +71,8 @@ class Installed:
         try:
             changed = os.stat(self._file).st_mtime_ns
         except OSError:
+            if self._policy is not None:
+                self._tell("tries no shadow policy any more")
             self._seen, self._policy = 0, None
             return None
         if changed != self._seen:
@@ -78,7 +81,9 @@ class Installed:
 
     def _read(self) -> Policy | None:
         try:
-            return harmless(compile(installed(self._file)))
+            policy = harmless(compile(installed(self._file)))
         except Exception as error:  # a shadow keeps nobody from being judged
             self._complain(f"the shadow policy cannot be used: {error or type(error).__name__}")
             return None
+        self._tell(f"tries the shadow policy {policy.snapshot.digest}")
+        return policy

@@ -39,12 +39,16 @@ class Recorded:
 
     @classmethod
     def read(cls, line: str) -> Recorded:
-        """From a line. Raises ValueError."""
+        """From a line. Raises ValueError where it is not what `line` writes."""
         try:
             values = json.loads(line)
-            return cls(values["time"], values["client"], [tuple(event) for event in values["events"]], values["cut"])
-        except (KeyError, TypeError) as error:
+            events = [(name, list(arguments), verdict) for name, arguments, verdict in values["events"]]
+            found = cls(float(values["time"]), dict(values["client"]), events, bool(values["cut"]))
+            if any(name == "connect" for name, *_ in events):
+                found.peer()
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a recorded session: {error!r}") from None
+        return found
 
     def peer(self) -> Client:
         """The client, as it was told."""

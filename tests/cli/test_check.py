@@ -46,13 +46,29 @@ def test_a_good_configuration(check):
 
 
 def test_warnings_do_not_refuse(check):
-    answer = check({"a.conf": "tls_crl = x\n"})
+    answer = check({"a.conf": "tls_crl = x\nbegin acl\nacl_check_mail:\n  accept\n"})
 
     assert answer.exit_code == 0
-    assert answer.stdout == "conf.d: 1 file, 0 ACLs: OK\n"
+    assert answer.stdout == "conf.d: 1 file, 1 ACL: OK\n"
     assert answer.stderr == (
         'conf.d/a.conf:1:1: warning: option "tls_crl" has no effect in a milter\n    tls_crl = x\n    ^\n'
     )
+
+
+@pytest.mark.parametrize(
+    "text, warned",
+    [
+        ("", True),
+        ("begin acl\nmy_own:\n  accept\n", True),  # nothing says when it runs
+        ("begin acl\nacl_check_helo:\n  accept\n", False),
+        ("gateway_listen = 127.0.0.1:2525\n", False),  # no milter there, perhaps
+    ],
+)
+def test_a_policy_that_judges_nothing(check, text, warned):
+    answer = check({"a.conf": text})
+
+    assert answer.exit_code == 0
+    assert ("conf.d: warning: no ACL is in effect, so everything is accepted\n" in answer.stderr) == warned
 
 
 def test_errors_refuse(check):

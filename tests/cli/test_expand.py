@@ -52,19 +52,20 @@ def test_macros_lists_and_acls_apply(expand):
 
 
 @pytest.mark.parametrize(
-    ("string", "line"),
+    ("string", "line", "hint"),
     [
-        ("${eval:1/0}", 'Failed: error in expression evaluation: divide by zero (after processing "1/0")'),
-        ("${if eq{a}{b}{c} fail}", 'Failed: "if" failed and "fail" requested'),
-        ("$nosuch", 'Failed: unknown variable name "nosuch"'),
-        ("$primary_hostnam", 'Failed: unknown variable name "primary_hostnam": did you mean "primary_hostname"?'),
-        ("${if match_domain{a}{+lokal}}", 'Failed: unknown named domain list "+lokal": did you mean "local"?'),
+        ("${eval:1/0}", 'Failed: error in expression evaluation: divide by zero (after processing "1/0")', ""),
+        ("${if eq{a}{b}{c} fail}", 'Failed: "if" failed and "fail" requested', ""),
+        ("$nosuch", 'Failed: unknown variable name "nosuch"', ""),
+        ("$primary_hostnam", 'Failed: unknown variable name "primary_hostnam"', 'did you mean "primary_hostname"?\n'),
+        ("${if match_domain{a}{+lokal}}", 'Failed: unknown named domain list "+lokal"', 'did you mean "local"?\n'),
     ],
 )
-def test_what_fails(expand, string, line):
+def test_what_fails(expand, string, line, hint):
     answer = expand("a", string, "b")
 
-    assert (answer.exit_code, answer.stdout, answer.stderr) == (1, f"a\n{line}\nb\n", "")
+    assert (answer.exit_code, answer.stdout, answer.stderr) == (1, f"a\n{line}\nb\n", hint)
+    assert expand("-", stdin=string.encode()).stderr == ""  # of many strings nobody knew which one was meant
 
 
 @pytest.mark.parametrize(
@@ -128,6 +129,12 @@ def test_strings_from_standard_input(expand):
 
     assert answer.exit_code == 1
     assert answer.stdout_bytes == b'A\n\nFailed: unknown variable name "nosuch"\n\xff\n'
+
+
+def test_lines_of_standard_input_go_on_after_a_backslash(expand):
+    answer = expand("-", stdin=b"  a b \t \n\ta\nx \\\n  y\nz\\\\\nend\\")
+
+    assert answer.stdout_bytes == b"  a b\n\ta\nx y\nzend\n"
 
 
 def test_strings_know_nothing_of_each_other(expand):

@@ -70,6 +70,16 @@ def test_judge(judged, details, status, shown):
     assert exit_code == status
 
 
+def test_by_somebody_who_may_not_have_the_state(judged, tmp_path, monkeypatch):
+    """Who is not root, on a host with a daemon."""
+    monkeypatch.setattr("policyd.cli.world.os.access", lambda *_: False)
+    output, status = judged()
+    assert f"{tmp_path} is not open to you: rates, and what was seen, begin with nothing here\n" in output
+    assert "\naccepted\n" in f"\n{output}"
+    assert status == 0
+    assert not (tmp_path / "store").exists()
+
+
 def test_for_programs(judged):
     found = json.loads(judged("--json", subject="spam")[0])
     assert found["accepted"] is False

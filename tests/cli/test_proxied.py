@@ -61,7 +61,7 @@ def session(tmp_path):
 
 def test_a_client_is_introduced(session):
     replies, log = session(HEADERS["v1, IPv4"][0])
-    assert replies == [BANNER, "250 mail.example.net Hello localhost [192.0.2.1]", BYE]
+    assert replies == [BANNER, "250 mail.example.net Hello client.example.org [192.0.2.1]", BYE]
     assert log == [
         "H=client.example.org [192.0.2.1] Warning: Successfully proxied from client.example.org [192.0.2.1] "
         "through proxy protocol host 10.0.0.5",
@@ -109,7 +109,7 @@ def test_what_follows_a_refused_header_is_refused_too(session):
 
 def test_what_follows_a_header_is_the_clients(session):
     replies, _ = session(HEADERS["v2, IPv4"][0] + b"EHLO first\r\nNO", dialogue=b"OP\nQUIT\n")
-    assert replies == [BANNER, "250 mail.example.net Hello first [192.0.2.1]", "250 OK", BYE]
+    assert replies == [BANNER, "250 mail.example.net Hello client.example.org [192.0.2.1]", "250 OK", BYE]
 
 
 @pytest.mark.parametrize("name", ["v2, local", "v1, unknown"])

@@ -40,6 +40,7 @@ def test_a_secret_that_everybody_can_read(line, mode, found, tmp_path):
         ("store = redis:/u:s3cr3t@h", "    store = ..."),
         ("hide tls_crl = s3cr3t", "    hide tls_crl = ...\n         ^"),
         ('pgsql_servers = "h/b/u/s3cr3t', "    pgsql_servers = ..."),
+        ("store = ${if eq{a}{b}{c}redis:/u:s3cr3t@h}", "    store = ..."),
         ('primary_hostname = "x', '    primary_hostname = "x\n                       ^'),
     ],
 )

@@ -62,6 +62,8 @@ def doctor(tmp_path, monkeypatch):
         ("smtpd_milters = inet:127.0.0.1:9", "", "", "the milters are: 127.0.0.1:9", 1),
         ("smtpd_milters = inet:127.0.0.1:99999", "", "", "the milters are: 127.0.0.1:99999", 1),
         (ATTACHED + "\nno_such_parameter = 1", "", "", "policyd is attached", 0),  # postconf warns
+        ("smtpd_milters = unix:/nowhere/sock", "milter_socket = unix:/nowhere/sock", "",
+         "    adduser daemon policyd, and restart the MTA; or MILTER_SOCKET = inet:8891@127.0.0.1", 1),
         (ATTACHED, "", "smtpd inet n - n - 1 postscreen\n", "policyd is attached", 0),  # which asks no milter
         (ATTACHED + "\nmail_owner = nobody-at-all", "", "", "was not tried: \"getpwnam(): name not found", 0),
         (ATTACHED + "\nsmtpd_milters = inet:127.0.0.1:9", "milter_socket = inet:9@0.0.0.0", "",
@@ -130,6 +132,7 @@ def test_policyd_is_not_running(gone, reason, doctor, listening):
 
 
 SENDMAIL_CF = """\
+V10/Debian
 O Timeout.initial=5m
 O DontBlameSendmail={trusting}
 O InputMailFilters={filters}
@@ -186,13 +189,21 @@ def test_sendmail_is_particular_about_directories(mode, trusting, exposed, tmp_p
     assert ("PROBLEM: the daemon: Sendmail does not start: others may write to /tmp" in done.output) == exposed
 
 
-@pytest.mark.parametrize("kind", ["--postfix", "--sendmail"])
-def test_an_mta_that_is_not_there(kind, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "kind, place, complaint",
+    [
+        ("--postfix", "missing", "Error: postconf is not here: is another MTA at work (--sendmail), or is it"),
+        ("--sendmail", "missing", "/missing is not here: is another MTA at work (--postfix), or is it elsewhere"),
+        ("--sendmail", ".", "cannot be asked how it is configured: {here}/.: Is a directory"),
+        ("--sendmail", "policy.conf", "{here}/policy.conf is not a sendmail.cf: it has no line with its version"),
+    ],
+)
+def test_an_mta_that_is_not_there(kind, place, complaint, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     (tmp_path / "policy.conf").write_text("")
-    arguments = ["-c", str(tmp_path / "policy.conf"), kind, "--mta-config", str(tmp_path / "missing")]
+    arguments = ["-c", str(tmp_path / "policy.conf"), kind, "--mta-config", f"{tmp_path}/{place}"]
     done = CliRunner().invoke(command, arguments)
-    assert "cannot be asked how it is configured" in done.output
+    assert complaint.format(here=tmp_path).replace("/.:", ":") in done.output
     assert done.exit_code == 1
 
 

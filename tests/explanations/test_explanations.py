@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import re
 from ipaddress import ip_address
 
 import pytest
@@ -65,6 +67,7 @@ def test_a_refusal_is_explained():
     found = kept.find(reply.explanation.upper())
     assert reply.lines == ("not from X.TEST",)  # unless it is wanted there
     assert (found.phase, found.reply, found.where) == ("mail", "550 not from X.TEST", "policy:6")
+    assert "ACL: acl_check_mail, at mail" in list(found.lines())
     assert found.client == "(h.test) [192.0.2.1]"
     assert (found.helo, found.sender, found.source) == ("h.test", "<a@x.test>", "milter")
     assert found.story == (
@@ -295,6 +298,7 @@ def kept(tmp_path):
     """A policy's file, and one explanation under its state directory."""
     policy = f"state_directory = {tmp_path}/state\n{POLICY}"
     (tmp_path / "policy.conf").write_text(policy)
+    (tmp_path / "empty.conf").write_text(f"state_directory = {tmp_path}/elsewhere\n")
     (tmp_path / "wrong.conf").write_text("nonsense = 1\n")
     (tmp_path / "off.conf").write_text(f"explain_keep = 0s\n{policy}")
     store = archive(load(policy).settings, print)
@@ -306,6 +310,41 @@ def kept(tmp_path):
 def run(directory, *arguments, policy="policy.conf"):
     done = CliRunner().invoke(explain, ["-c", str(directory / policy), *arguments])
     return done.output, done.exit_code
+
+
+def test_it_names_the_acl_that_an_option_names():
+    talk, kept = talked(policy="acl_smtp_mail = ${if eq{a}{a}{mine}}\nbegin acl\nmine:\n  deny\n")
+    assert "ACL: ${if eq{a}{a}{mine}}, at mail" in list(kept.find(talk.mail("<a@x.test>").explanation).lines())
+
+
+def test_what_no_acl_has_decided():
+    unjudged = Explanation(
+        "a", 0.0, "connect", "no", "451 later", "-", "[192.0.2.1]", "milter", acl="acl_check_connect"
+    )
+    assert not [line for line in unjudged.lines() if line.startswith("ACL")]
+
+
+def test_it_names_the_policy_that_judged():
+    policy = load(POLICY)
+    kept = Archive(MemoryStore(), 60.0)
+    talk = Conversation(policy, World(ZONE).services, witness=Witness(kept, policy.snapshot.digest))
+    talk.helo("h.test")
+    found = kept.find(talk.mail("<a@x.test>").explanation)
+    assert f"policy: {policy.snapshot.digest}" in list(found.lines())
+
+
+def test_a_policy_has_one_name_in_every_process():
+    text = "begin acl\nacl_check_mail:\n  accept\n"
+    one, other = load(text).snapshot, pickle.loads(pickle.dumps(load(text).snapshot))
+    assert one.digest == other.digest
+    assert re.fullmatch("[0-9a-f]{16}", one.digest)
+    assert load(f"{text}\n").snapshot.digest != one.digest
+
+
+def test_nothing_has_been_refused(kept):
+    output, status = run(kept[1], policy="empty.conf")
+    assert output.startswith("nothing is kept: nothing was refused within explain_keep, or ")
+    assert status == 0
 
 
 def test_explain(kept):
@@ -323,6 +362,9 @@ def test_explain(kept):
     "arguments, policy, complaint",
     [
         (["aaaaaaaa"], "policy.conf", 'there is no explanation "aaaaaaaa"'),
+        ([""], "policy.conf", 'there is no explanation ""'),
+        (["\udcff\x1b[2J"], "policy.conf", r'there is no explanation "\xff\x1b[2J"'),
+        (["x" * 9999], "policy.conf", "there is no explanation"),
         (["aaaaaaaa"], "off.conf", "no explanations are kept"),
         ([], "wrong.conf", 'unknown option "nonsense"'),
     ],

@@ -40,7 +40,11 @@ wait $daemon && echo ended
 
 STEPS = (  # what the package does, how one sees it, and what that prints
     ("installs", "apt-get -qq -y install /tmp/policyd.deb >/dev/null && policyd --version", "policyd"),
-    ("has a user of its own", "id -un policyd && stat -c '%U %a' /var/lib/policyd", "policyd\npolicyd 750"),
+    (
+        "has a user of its own",
+        "id -un policyd && stat -c '%U %a' /var/lib/policyd /var/log/policyd",
+        "policyd\npolicyd 750\npolicyd 750",
+    ),
     ("has a unit", "ls /lib/systemd/system/policyd.service", "policyd.service"),
     ("its policy loads", "policyd check -c /etc/policyd/conf.d", "OK"),
     ("takes its databases along", DATABASES, "binary"),

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from policyd.server.descriptors import accepted, listening, retire
-from policyd.server.listener import Place
+from policyd.server.listener import Place, _publish
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,16 @@ def test_a_retired_socket(family, address):
         with sibling, connection, sibling.accept()[0]:
             assert accepted(bound) == 2
         assert accepted(bound) == 0
+
+
+def test_a_group_that_policyd_is_not_in(tmp_path, monkeypatch):
+    """Who is not root cannot give it the socket; what is said tells what to do."""
+
+    def refused(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refused)
+    (tmp_path / "private").touch()
+    with pytest.raises(OSError, match="neither root nor in the group 'mail': SupplementaryGroups=mail in the unit"):
+        _publish(f"{tmp_path}/private", f"{tmp_path}/sock", 0o660, "mail")
+    assert list(tmp_path.iterdir()) == []

@@ -165,17 +165,41 @@ def test_a_session_does_not_tell_the_terminal_what_to_do(tmp_path):
     assert lines[0] == "local helo \\x1b[2J\\xc2\\x9b: was ok, would be fail 550 m (new.conf:4)"
 
 
+def test_a_difference_is_one_line(tmp_path):
+    (tmp_path / "sessions").write_text(session_of(events=[["helo", ["a\nb"], ["ok", 0]]]) + "\n")
+    lines, _ = replay(tmp_path, "begin acl\nacl_check_helo:\n  deny message = m\n")
+    assert lines[0] == "local helo a\\nb: was ok, would be fail 550 m (new.conf:4)"
+
+
 def test_a_wrong_policy(tmp_path):
     (tmp_path / "sessions").write_text("")
     assert replay(tmp_path, "nonsense = 1\n")[1] == 1
 
 
-@pytest.mark.parametrize("line", ["x", "{}", "[]", json.dumps({"time": 1, "client": {}, "events": 3, "cut": False})])
+def session_of(**parts):
+    return json.dumps({"time": 1, "client": {}, "events": [], "cut": False} | parts)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x",
+        '{"time": 1, "cl',
+        "{}",
+        "[]",
+        session_of(events=3),
+        session_of(events=[["helo"]]),
+        session_of(time="noon"),
+        session_of(client=1),
+        session_of(events=[["connect", [], ["ok", 0]]]),
+        session_of(events=[["connect", [], ["ok", 0]]], client={"address": "x", "proxy": None}),
+        session_of(events=[["connect", [], ["ok", 0]]], client={"address": "", "proxy": None, "shoe": 43}),
+    ],
+)
 def test_what_was_not_recorded(line, tmp_path):
     (tmp_path / "sessions").write_text(f"{line}\n")
     lines, status = replay(tmp_path, NOW)
-    assert lines[-1].startswith("Error: ")
-    assert "line 1: " in lines[-1]
+    assert lines[-1].startswith("Error: sessions: line 1: not a recorded session: ")
     assert status == 1
 
 

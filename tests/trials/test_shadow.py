@@ -173,17 +173,17 @@ def run(*arguments):
 
 def test_a_policy_comes_and_goes(configured, tmp_path):
     told = []
-    shadow = Installed(place(load(f"state_directory = {tmp_path}/state\n").settings), told.append)
+    shadow = Installed(place(load(f"state_directory = {tmp_path}/state\n").settings), print, told.append)
     assert shadow.policy is None
     output, status = run(configured)
-    assert (status, "tried from the next connection on" in output) == (0, True)
+    assert (status, f"by the daemon that has its state in {tmp_path}/state:" in output) == (0, True)
     policy = shadow.policy
     assert policy is not None
     assert shadow.policy is policy  # compiled once
     assert run(configured, "--stop") == ("ended\n", 0)
     assert shadow.policy is None
     assert run(configured, "--stop") == ("there was none\n", 0)
-    assert told == []
+    assert told == [f"tries the shadow policy {policy.snapshot.digest}", "tries no shadow policy any more"]
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o077])
@@ -236,5 +236,5 @@ def test_a_file_that_is_not_to_be_believed(spoil, complaint, tmp_path):
     install(load(NOW).snapshot, file)
     assert installed(file).texts == load(NOW).snapshot.texts
     spoil(file)
-    assert Installed(file, told.append).policy is None
+    assert Installed(file, told.append, print).policy is None
     assert complaint in told[0]
