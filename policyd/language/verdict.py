@@ -189,14 +189,13 @@ def _is_tried_alone(statement: Statement, verdict: Verdict | None) -> bool:
 def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
     """The verdict, when this statement ends the ACL."""
     outcome, met = _conditions(statement, ctx)
-    roles = _roles(statement, met) if statement.roles else {}
     if outcome in statement.speaks:
-        _speak(statement.verb, outcome, roles, ctx)
+        _speak(statement.verb, outcome, _roles(statement, met), ctx)
     if ctx.trace:
         ctx.trace((statement, outcome))
     ending = statement.endings[outcome]
     if ending is PASS:
-        ending = SAME if "endpass" in roles else NEXT
+        ending = SAME if "endpass" in _roles(statement, met) else NEXT
     if ending is NEXT:
         if statement.verb == "warn":
             _go_on(statement, outcome, ctx)
