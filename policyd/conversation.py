@@ -157,7 +157,7 @@ class Conversation:
         reply = self._judge(Phase.MAIL, path, parameters)
         if reply.outcome is Outcome.DISCARD:
             self.tx.discarded = True
-        elif reply.outcome is not Outcome.OK:
+        elif reply.outcome is not Outcome.OK and reply.outcome is not Outcome.DROP:  # then nothing but notquit follows
             self.tx.sender = None
         return reply
 
@@ -249,7 +249,8 @@ class Conversation:
         self._abandon()
 
     def _abandon(self) -> None:
-        if self.tx.sender is not None and not self.tx.message.complete:
+        begun = self.tx.sender is not None and not (self._dropped and self.tx.phase is Phase.MAIL)
+        if begun and not self.tx.message.complete:
             self._services.metrics.count("messages_total", action="abort")
         self._renew()
 

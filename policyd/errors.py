@@ -9,7 +9,9 @@ say is a value, not an exception.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 SECRET = re.compile(r"\s*(?:hide\s+\w+|(?:mysql|pgsql|redis)_servers|store)\s*=", re.ASCII)
@@ -57,7 +59,10 @@ class Problem:
 
     def __str__(self) -> str:
         label = "" if self.severity is Severity.ERROR else "warning: "
-        lines = [f"{self.where.exact}: {label}{self.message}"]
+        what = (
+            self.message.partition("\n")[0] if SECRET.match(self.where.text) else self.message
+        )  # it may quote the line
+        lines = [f"{self.where.exact}: {label}{what}"]
         if text := _shown(self.where.text):
             lines.append(f"    {text}")
             if 0 < self.where.column <= len(text) + 1:
@@ -105,3 +110,15 @@ class Unopened(Defer):
 
 class ForcedFail(Exception):  # noqa: N818 - the policy's author asked for it
     """The author's own ``fail`` was reached."""
+
+
+@contextmanager
+def inside(place: str) -> Iterator[None]:
+    """Meanwhile, whatever goes wrong is said to be inside of *place*."""
+    try:
+        yield
+    except PolicyError as error:
+        problems = (replace(problem, message=f"{problem.message} inside {place}") for problem in error.problems)
+        raise PolicyError(*problems) from None
+    except (ExpansionError, ForcedFail) as error:
+        raise type(error)(f"{error} inside {place}") from error

@@ -57,7 +57,8 @@ def _refused(tx: Transaction, verdict: Verdict) -> Reply:
     if text.complaint and verdict.log is verdict.text and len(verdict.log or "") <= WIDTH:  # log what is said instead
         verdict = replace(verdict, log=f"{code} {text.text}")
     _log(tx, loglines.rejection(tx, verdict), tx.reject_targets)
-    lines = _lines(tx, text.text) if code == 550 or (verdict.text and verdict.details) else (TROUBLE,)
+    details = verdict.details or (verdict.outcome is Outcome.DEFER and tx.settings.smtp_return_error_details)
+    lines = _lines(tx, text.text) if code == 550 or (verdict.text and details) else (TROUBLE,)
     return Reply(verdict.outcome, text.code, text.enhanced, lines, verdict.where)
 
 

@@ -268,7 +268,7 @@ class Entry:
         """Whether it does nothing but accept: its first statement is an ``accept`` without conditions."""
         acl = self.acl
         if len(acl.calls) == 1 and not acl.statements:
-            acl = compiler.acls[acl.calls[0][0]]
+            acl = compiler.acls.get(acl.calls[0][0], acl)
         return bool(acl.statements) and acl.statements[0].verb == "accept" and not acl.statements[0].steps
 
 
@@ -297,6 +297,8 @@ def check(acl: Acl, phase: Flag, compiler: Compiler, seen: set[int]) -> None:
             )
     for name, where in acl.calls:
         called = compiler.acls.get(name)
+        if called is None and name in VERBS:
+            continue
         if called is None:
             compiler.report_once(
                 PolicyError.at(where, f'there is no ACL named "{name}"', did_you_mean(name, list(compiler.acls)))
@@ -360,15 +362,16 @@ def _found(text: str, source: Source, caller: Acl, compiler: Compiler) -> RunAcl
     """What a constant names: an ACL, a file, or statements."""
     if text.startswith("/"):
         return _from_file(text, compiler)
-    if NAME.fullmatch(text) and text not in VERBS:
+    if NAME.fullmatch(text):
         caller.calls.append((text, source.where()))
-        return lambda ctx: run_acl(compiler.acls[text], ctx)
+        if text not in VERBS:  # otherwise it is a statement, unless an ACL has this name
+            return lambda ctx: run_acl(compiler.acls[text], ctx)
     inline = Acl("", source.where())
     read_statements(inline, list(_lines(text, source)), compiler)
     caller.requirements += inline.requirements
     caller.calls += inline.calls
     caller.foreseen += inline.foreseen
-    return lambda ctx: run_acl(inline, ctx)
+    return lambda ctx: run_acl(compiler.acls.get(text, inline), ctx)
 
 
 def _found_now(text: str, source: Source, compiler: Compiler) -> RunAcl:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from policyd.errors import ExpansionError, ForcedFail
 from policyd.language import fields
+from policyd.language.complaints import YES_OR_NO
 from policyd.language.frame import Context
 from policyd.language.limits import MAX_TEXT
 
@@ -168,11 +169,13 @@ def extracted(form: str, runs: list[Text], no: Text) -> Text:
     def run(ctx: Context) -> str:
         field = fields.Field.read(key(ctx), form)
         number = field.arguments
-        if not number <= len(rest) <= number + 2:
-            raise ExpansionError(f'wrong number of arguments for extract: the first is "{field.key}"')
+        if len(rest) < number:
+            raise ExpansionError(f"missing '{{' for arg {len(runs) + 1} of extract")
+        if len(rest) > number + 2:
+            raise ExpansionError(f"{YES_OR_NO}did not close with '}}'")
         yes = rest[number] if len(rest) > number else None
         if no is not nothing and len(rest) != number + 1:
-            raise ExpansionError("\"extract\" item: 'fail' has no string before it, or one too many")
+            raise ExpansionError(f"{YES_OR_NO}'yes' part did not start with '{{'")
         otherwise = rest[number + 1] if len(rest) > number + 1 else no
         return chosen(lambda _: field.of(*[text(ctx) for text in rest[:number]]), yes, otherwise)(ctx)
 
@@ -194,9 +197,23 @@ def negated(test: Check) -> Check:
 
 def every(tests: list[Check]) -> Check:
     """``and``: up to the first that is false."""
-    return lambda ctx: all(test(ctx) for test in tests)
+
+    def run(ctx: Context) -> bool:
+        try:
+            return all(test(ctx) for test in tests)
+        except (ExpansionError, ForcedFail) as error:
+            raise type(error)(f'{error} inside "and{{...}}" condition') from error
+
+    return run
 
 
 def some(tests: list[Check]) -> Check:
     """``or``: up to the first that is true."""
-    return lambda ctx: any(test(ctx) for test in tests)
+
+    def run(ctx: Context) -> bool:
+        try:
+            return any(test(ctx) for test in tests)
+        except (ExpansionError, ForcedFail) as error:
+            raise type(error)(f'{error} inside "or{{...}}" condition') from error
+
+    return run

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from policyd.language.parser import Parser
 
 NAME = re.compile(r"[<>=]=?|[A-Za-z0-9_]*")
-LETTER = re.compile(r"[A-Za-z]")
+NAMED = re.compile(r"[A-Za-z0-9_]")
+SHOWN = 16  # octets of what stands in the place of a condition
 
 
 def condition(parser: Parser) -> Test:
@@ -46,7 +47,8 @@ def _positive(parser: Parser) -> Test:
 def _unknown(parser: Parser, name: str) -> tuple[str, str]:
     """What is wrong, and what to write instead."""
     if not name:
-        return "a condition name is missing", "a condition such as eq, match or def"
+        shown = parser.text[parser.at : parser.at + SHOWN]
+        return f'condition name expected, but found "{shown}"', "a condition such as eq, match or def"
     hint = parser.words.refusal(Kind.TEST, name) or parser.words.nearest(name, Kind.TEST)
     return f'unknown condition "{name}"', hint or "a condition such as eq, match or def"
 
@@ -57,9 +59,9 @@ def _arguments(parser: Parser, word: Word) -> tuple[Argument, ...]:
     for number in range(word.arity[1]):
         parser.blanks()
         if parser.peek() != "{":
-            ordinal = "1st" if number == 0 else "2nd"
-            raise parser.error(f'missing {ordinal} string in {{}} after "{word.name}"')
-        arguments.append(parser.argument(word.shape_of(number)))
+            second = "2nd string in {}" if number and "test" not in word.shape else "{"
+            raise parser.error(f'missing {second} after "{word.name}"')
+        arguments.append(parser.argument(word, number))
     return tuple(arguments)
 
 
@@ -81,9 +83,9 @@ def _defined(parser: Parser, start: int) -> Defined:
     if parser.peek() != ":":
         raise parser.error('":" expected after "def"')
     parser.at += 1
-    if not LETTER.match(parser.text, parser.at):
-        raise parser.error('a variable name is missing after "def:"', at=start)
-    return Defined(parser.variable(parser.at))
+    if not NAMED.match(parser.text, parser.at):
+        raise parser.error('variable name omitted after "def:"', at=start)
+    return Defined(parser.variable(parser.at, 'unknown variable "{}" after "def:"'))
 
 
 def _tests(parser: Parser, name: str) -> tuple[Test, ...]:
@@ -94,7 +96,9 @@ def _tests(parser: Parser, name: str) -> tuple[Test, ...]:
     while parser.peek() != "}":
         if parser.peek() != "{":
             raise parser.error(f'each subcondition inside an "{name}{{...}}" condition must be in its own {{}}')
-        tests.append(parser.braced_test())
+        tests.append(
+            parser.braced_test(f'"{name}{{...}}" condition', f'missing }} at end of condition inside "{name}" group')
+        )
         parser.blanks()
     parser.at += 1
     return tuple(tests)

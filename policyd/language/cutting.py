@@ -27,7 +27,9 @@ def cut(text: str) -> Iterator[tuple[int, str]]:
 def separator_of(text: str) -> tuple[str, int]:
     """The separator a list uses, and where its items begin."""
     start = len(text) - len(text.lstrip(BLANKS))
-    if text[start : start + 1] == "<" and start + 1 < len(text):
+    if text[start:] == "<":  # the separator is missing, and so are the items
+        return DEFAULT_SEPARATOR, len(text)
+    if text[start : start + 1] == "<":
         character = text[start + 1]
         if character in PUNCTUATION or character < " " or character == "\x7f":
             return character, start + 2

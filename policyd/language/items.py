@@ -40,8 +40,10 @@ def _extract(parser: Parser, start: int) -> Extract:
         parser.blanks()
     if len(arguments) < 2:
         raise parser.error(f"missing '{{' for arg {len(arguments) + 1} of extract")
+    if len(arguments) == 2 and not parser.text.startswith(("}", "fail"), parser.at):
+        raise parser.error(parser.rest("'yes' part did not start with '{'"))
     fail = parser.fail_word("extract")
-    parser.close("extract")
+    parser.close(parser.rest("did not close with '}'"))
     return Extract(form, tuple(arguments), fail, parser.source.where(start))
 
 

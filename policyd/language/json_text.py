@@ -21,7 +21,7 @@ def unwrapped(text: str, opening: str, closing: str) -> tuple[str, str]:
     """What stands between *opening* and the *closing* that belongs to it, and what follows. Raises `ExpansionError`."""
     text = text.lstrip(BLANKS)
     if not text.startswith(opening):
-        raise ExpansionError(f"missing '{closing}'")
+        raise ExpansionError(f"missing '{opening}'")
     depth = 0
     for found in re.compile(rf"\\.|[\{opening}\{closing}]", re.DOTALL).finditer(text, 1):
         if found[0] == closing and depth == 0:

@@ -199,8 +199,7 @@ def _named_ip(name: str, where: Where, compiler: Compiler) -> Matcher:
     def match(ctx: Context, subject: Any) -> str | None:
         if not compiled:
             named = compiler.lists[("host", name)]
-            source = Source.of(named.text, named.where.file, named.where.line)
-            compiled.append(compile_list("named_ip", source, compiler.fresh()))
+            compiled.append(compile_list("named_ip", Source.of(named.text, named.where.file), compiler.fresh()))
         return compiled[0](ctx, subject)
 
     return match

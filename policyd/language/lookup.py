@@ -120,7 +120,9 @@ def check_key(type_: LookupType, has_key: bool, where: Where) -> None:
     """A single-key lookup needs a key, a query must not have one."""
     name = type_.word.name
     if type_.is_query and has_key:
-        raise PolicyError.at(where, f'a single key was given for lookup type "{name}", which takes a query')
+        raise PolicyError.at(
+            where, f'a single key was given for lookup type "{name}", which is not a single-key lookup type'
+        )
     if not type_.is_query and not has_key:
         raise PolicyError.at(where, f'missing {{key}} for single-key "{name}" lookup')
 

@@ -12,8 +12,17 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from policyd.errors import PolicyError
+from policyd.errors import PolicyError, inside
 from policyd.language import conditions, items
+from policyd.language.complaints import (
+    ARGUMENTS,
+    YES_OR_NO,
+    about_acl_variables,
+    arity,
+    missing,
+    unclosed,
+    wrong_number,
+)
 from policyd.language.escapes import ESCAPE, octet
 from policyd.language.limits import MAX_DEPTH
 from policyd.language.registry import Kind, Vocabulary, Word
@@ -75,15 +84,16 @@ class Parser:
         """``{…}`` with a string in it; the cursor is at the brace."""
         self.at += 1
         node = self.nested(lambda: self.string(braced=True, dollars=dollars))
-        self.close("an argument")
+        self.close("missing } at end of string")
         return node
 
-    def braced_test(self) -> Test:
-        """``{…}`` with a condition in it; the cursor is at the brace."""
+    def braced_test(self, within: str, otherwise: str) -> Test:
+        """``{…}`` with a condition in it; the cursor is at the brace. Errors say *within* what, or *otherwise*."""
         self.at += 1
-        test = self.nested(lambda: conditions.condition(self))
+        with inside(within):
+            test = self.nested(lambda: conditions.condition(self))
         self.blanks()
-        self.close("a condition")
+        self.close(otherwise)
         return test
 
     def _plain(self, character: str) -> str:
@@ -126,27 +136,26 @@ class Parser:
     def _number(self) -> int:
         return int(self.match(DIGITS)[:9])
 
-    def variable(self, start: int) -> Variable:
-        """A variable or a header; the cursor is at its name, and *start* is where an error is shown."""
+    def variable(self, start: int, unknown: str = 'unknown variable name "{}"') -> Variable:
+        """A variable or a header; the cursor is at its name. An error is shown at *start*, and says *unknown*."""
         name = self.match(NAME)
         prefix = self._prefix(name)
         if prefix is not None:
             rest = name.partition("_")[2] + self.match(HEADER_NAME)
             self.at += self.text.startswith(":", self.at)
             return Variable(prefix, rest, self.source.where(start))
-        return self._known_variable(name, start)
+        return self._known_variable(name, start, unknown.format(name))
 
     def _prefix(self, name: str) -> Word | None:
         head, underscore, _ = name.partition("_")
         return self.words.find(Kind.PREFIX, head + underscore) if underscore else None
 
-    def _known_variable(self, name: str, start: int) -> Variable:
+    def _known_variable(self, name: str, start: int, unknown: str) -> Variable:
         word = self.words.find(Kind.VARIABLE, name)
         if word is None and name[:5] in ("acl_c", "acl_m") and name[5:6] not in LETTERS:
             word = self.words.find(Kind.PREFIX, name[:5])
         if word is None:
-            what = f'unknown variable name "{name}"'
-            raise self.error(what, self._hint(name, Kind.VARIABLE), at=start)
+            raise self.error(unknown + about_acl_variables(name), self._hint(name, Kind.VARIABLE), at=start)
         return Variable(word, name, self.source.where(start))
 
     def _braced(self) -> Node:
@@ -154,8 +163,10 @@ class Parser:
         self.at += 1
         if DIGITS.match(self.text, self.at):
             number = self._number()
-            self.close(f"${{{number}")
+            self.close("} expected after number")
             return Capture(number)
+        if self.peek() not in LETTERS:
+            raise self.error("letter or digit expected after ${", at=start)
         name = self.match(BRACED_NAME)
         special = items.SPECIAL.get(name)
         if special is not None:
@@ -170,7 +181,7 @@ class Parser:
             return self._operator(name, start)
         if self.peek() == "}":
             self.at += 1
-            return self._known_variable(name, start)
+            return self._known_variable(name, start, f'unknown variable in "${{{name}}}"')
         what = f'"${{{name}" is not a known operator (or a }} is missing in a variable reference)'
         raise self.error(what, self._hint(name, Kind.ITEM, Kind.OPERATOR, Kind.VARIABLE), at=start)
 
@@ -184,10 +195,10 @@ class Parser:
             hint = self._hint(name.partition("_")[0], Kind.OPERATOR, Kind.ITEM)
             raise self.error(f'unknown expansion operator "{name}"', hint, at=start)
         if not word.arity[0] <= len(arguments) <= word.arity[1]:
-            raise self.error(f'wrong number of arguments for operator "{word.name}"', _arity(word), at=start)
+            raise self.error(wrong_number(word, name, len(arguments)), arity(word), at=start)
         self.at += 1
         subject = self.string(braced=True)
-        self.close(f"${{{name}:")
+        self.close("missing } at end of string")
         return Operator(word, arguments, subject, self.source.where(start))
 
     def _item(self, word: Word, start: int) -> Item:
@@ -207,31 +218,38 @@ class Parser:
         arguments: list[Argument] = []
         self.blanks()
         while len(arguments) < most and self.peek() == "{":
-            arguments.append(self.argument(word.shape_of(len(arguments))))
+            arguments.append(self.argument(word, len(arguments)))
             self.blanks()
         if len(arguments) < least:
-            raise self.error(f"Not enough arguments for '{word.name}' (min is {least})")
+            raise self.error(missing(word, len(arguments)))
         return tuple(arguments)
 
-    def argument(self, shape: str) -> Argument:
-        """One braced argument of a `Word.shape_of`."""
+    def argument(self, word: Word, number: int) -> Argument:
+        """One braced argument, by its `Word.shape_of`."""
+        shape = word.shape_of(number)
+        kind = "item" if word.kind is Kind.ITEM else "condition"
         if shape == "test":
-            return self.braced_test()
+            return self.braced_test(f'"{word.name}" {kind}', unclosed(word))
+        if shape == "lazy" and word.name in ("map", "reduce"):
+            with inside(f'"{word.name}" {kind}'):
+                return self.braced_string()
         return self.braced_string(dollars=not shape.startswith("raw"))
 
     def no_more(self, word: Word) -> None:
         """The brace that ends an item after its arguments."""
+        if word.name in ARGUMENTS and self.peek() != "}":
+            raise self.error(f'missing }} at end of "{word.name}"')
         if self.peek() == "{":
             raise self.error(f"Too many arguments for '{word.name}' (max is {word.arity[1]})")
-        self.close(word.name)
+        self.close(f"missing '}}' after '{word.name}'")
 
     def tail(self, name: str) -> Tail:
         """``{yes}{no}}``: the strings after an item, and its closing brace."""
         yes = no = None
         fail = False
         self.blanks()
-        if self.peek() not in "{}":
-            raise self.error(f"\"{name}\" item: 'yes' part did not start with '{{'")
+        if self.peek() not in ("{", "}"):
+            raise self.error(self.rest("'yes' part did not start with '{'"))
         if self.peek() == "{":
             yes = self.braced_string()
             self.blanks()
@@ -240,18 +258,22 @@ class Parser:
             else:
                 fail = self.fail_word(name)
         self.blanks()
-        self.close(name)
+        self.close(self.rest("did not close with '}'" + " after forcedfail" * fail))
         return Tail(name, yes, no, fail)
 
     def fail_word(self, name: str) -> bool:
         """Whether ``fail`` stands here instead of a *no* string."""
-        if self.peek() in ("", "}"):
+        if self.peek() == "}":
             return False
         at = self.at
         if self.match(NAME) != "fail":
             raise self.error(f'syntax error in "{name}" item - "fail" expected', at=at)
         self.blanks()
         return True
+
+    def rest(self, what: str) -> str:
+        """What is wrong with the strings after an item, and what there is in their place."""
+        return f"{YES_OR_NO}{what}\n remaining string is '{self.text[self.at :]}'"
 
     def again(self, source: Source) -> Node:
         """The tree of another string, at this depth."""
@@ -277,10 +299,10 @@ class Parser:
         while self.at < len(self.text) and self.text[self.at] in BLANKS:
             self.at += 1
 
-    def close(self, after: str) -> None:
-        """Go past the closing brace that has to be here."""
+    def close(self, otherwise: str) -> None:
+        """Go past the closing brace that has to be here; *otherwise* is what is wrong without it."""
         if self.peek() != "}":
-            raise self.error(f"missing '}}' after '{after}'")
+            raise self.error(otherwise)
         self.at += 1
 
     def nested(self, production: Callable[[], T]) -> T:
@@ -314,10 +336,3 @@ def _joined(parts: list[Node]) -> Node:
     if len(merged) == 1:
         return merged[0]
     return Join(tuple(merged)) if merged else Literal("")
-
-
-def _arity(word: Word) -> str:
-    least, most = word.arity
-    if most == 0:
-        return f"${{{word.name}:…}} takes none"
-    return f"it takes {least}" if least == most else f"it takes {least} to {most}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from policyd.checks.spf import Identity, check_host
-from policyd.errors import Defer
 from policyd.language.registry import lookup
 from policyd.transaction import Transaction
 
@@ -19,6 +18,6 @@ def _spf(tx: Transaction, source: str, key: str, _: tuple[str, ...]) -> str | No
     try:
         address = ip_address(source)
     except ValueError:
-        raise Defer(f"SPF: invalid IP address '{source}'") from None
+        return None
     outcome = check_host(tx.resolver, Identity(address, tx.connection.helo, key), tx.settings.primary_hostname)
     return str(outcome.result)

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator
 
 MAX_LENGTH = 75  # of an encoded word, section 2: a longer one is none
-WORD = re.compile(rf"=\?([!-<>@-~]{{1,{MAX_LENGTH}}})\?([BbQq])\?([!-~]{{0,{MAX_LENGTH}}}?)\?=")  # bounds: linear time
+WORD = re.compile(  # bounds: linear time
+    rf"=\?([!-<>@-~]{{0,{MAX_LENGTH}}})\?([BbQq])\?([!-~\x80-\xff]{{0,{MAX_LENGTH}}}?)\?="
+)
 BLANKS = re.compile(r"[ \t\r\n]+")
 LINE_ENDS = str.maketrans("\r\n", "  ")
 QUOTED = re.compile(r"(?:[^=]|=[0-9A-Fa-f]{2})*")

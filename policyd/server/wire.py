@@ -19,9 +19,7 @@ LINES = 32  # of one reply: MAXREPLIES and pymilter's MAX_ML_REPLY
 OCTETS = 980  # of one line: MAXREPLYLEN
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 UNFOLDED = re.compile(r"\r?\n(?![ \t])|\r(?!\n)|\0")  # what would end a header field
-LINE_END = re.compile(
-    r"\n(?![ \t])"
-)  # the same where there is neither CR nor NUL: much faster
+LINE_END = re.compile(r"\n(?![ \t])")  # the same where there is neither CR nor NUL: much faster
 PIECE = re.compile(r"%%|.", re.DOTALL)
 
 

@@ -11,6 +11,9 @@ from policyd.language.source import BLANKS
 from policyd.language.verdict import Outcome, Verdict, run_acl
 from policyd.transaction import Transaction
 
+FAILURES = {Outcome.DROP: "FAIL_DROP", Outcome.DISCARD: "DISCARD", Outcome.ERROR: "ERROR"}
+"""What a verdict is called that is neither yes nor no."""
+
 MAX_ARGUMENTS = 10  # the name, and $acl_arg1 to $acl_arg9
 
 
@@ -53,5 +56,5 @@ def _verdict(compiler: Compiler, tx: Transaction, name: str, arguments: tuple[st
     if verdict.outcome is Outcome.DEFER:
         raise ForcedFail(f'DEFER from acl "{name}"')
     if verdict.outcome not in (Outcome.OK, Outcome.FAIL):
-        raise ExpansionError(f'{verdict.outcome.name} from acl "{name}"')
+        raise ExpansionError(f'{FAILURES[verdict.outcome]} from acl "{name}"')
     return verdict

@@ -5,8 +5,17 @@ from __future__ import annotations
 from policyd.errors import ExpansionError
 from policyd.language.registry import operator
 from policyd.language.source import BLANKS
-from policyd.mail.mailboxes import mailbox, mailboxes
+from policyd.mail.mailboxes import Mailbox, mailboxes
+from policyd.mail.mailboxes import mailbox as any_mailbox
 from policyd.words.lists import built
+
+MAX_ADDRESS = 256  # octets: RFC 5321 4.5.3.1.3, without the brackets, and two to spare
+
+
+def mailbox(text: str) -> Mailbox:
+    """A mailbox, without an address when that is too long to be one."""
+    found = any_mailbox(text)
+    return found if len(found.address) <= MAX_ADDRESS else Mailbox(text)
 
 
 @operator("address")
@@ -40,4 +49,4 @@ def _addresses(text: str) -> str:
         separator, text = text[1:2], text[2:]
         if not separator:
             raise ExpansionError("output separator missing in expanding ${addresses:>}")
-    return built((found.address for found in mailboxes(text) if found.address), separator)
+    return built((found.address for found in mailboxes(text) if 0 < len(found.address) <= MAX_ADDRESS), separator)

@@ -173,6 +173,8 @@ def _eval10(text: str) -> str:
 @operator("randint", context=True)
 def _randint(_: Transaction, text: str) -> str:
     """A random number from 0 to one less than the given one."""
+    if not text.strip(BLANKS):
+        raise ExpansionError(f'integer expected but "{text.lstrip(BLANKS)}" found')
     limit = integer(text)
     if limit < 0:
         raise ExpansionError(f'non-negative integer expected but "{text}" found')
@@ -188,6 +190,7 @@ def integer(text: str) -> int:
         return 0
     found = COMPARED.fullmatch(text)
     if found is None:
+        text = text.lstrip(BLANKS)
         what = "invalid integer" if re.match(r"\s*[+-]?[0-9]", text, re.ASCII) else "integer expected but"
         raise ExpansionError(f'{what} "{text}"{" found" if what.endswith("but") else ""}')
     sign, digits = found[1].strip("0123456789"), found[1].lstrip("+-0")

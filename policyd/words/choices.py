@@ -83,7 +83,7 @@ def _chosen_now(kind: Kind, text: str, tx: Transaction, compiler: Compiler) -> C
     except ValueError as error:
         raise ExpansionError(str(error).replace("\n", " ").rstrip()) from None
     if word.phases is not None and not tx.phase & word.phases:
-        raise ExpansionError(f'cannot use {kind.value} "{text}" in the {tx.phase.title} ACL')
+        raise ExpansionError(f'cannot use "{kind.value}={word.name}" in {tx.phase.title} ACL')
     return word, options
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from policyd.errors import Defer
 from policyd.language.lists import listed
 from policyd.language.marks import client_controlled
 from policyd.language.registry import condition, variable, verification
@@ -13,12 +14,17 @@ AFTER_HELO = ANY & ~(Phase.CONNECT | Phase.HELO)
 AFTER_CONNECT = ANY & ~Phase.CONNECT
 CIPHER = "{tls_version} {cipher} {cipher_bits}"
 CERTIFICATE = "{verify} {cert_subject}"
+UNKNOWN_PORT = -1
 
 
 @condition("hosts", argument=listed("host"), judges=("sender_host_address",))
 def _hosts(tx: Transaction, matches: Matcher) -> bool:
     """Whether the client is in a host list; ``$host_data`` is what the list left behind."""
-    value, left = found(tx, matches, tx.connection.client.address)
+    try:
+        value, left = found(tx, matches, tx.connection.client.address)
+    except Defer:
+        tx.frame.log_message = None  # as in Exim: what an ACL before it has said is no reason
+        raise
     if left is not None:
         tx.connection.facts["host_data"] = left
     return value is not None
@@ -52,7 +58,10 @@ def _certificate(tx: Transaction, _: None) -> bool:
     Sendmail says so in the macro ``{verify}``; Postfix tells ``{cert_subject}``
     only of a certificate that it trusts.
     """
-    return _certified(tx)
+    verified = _certified(tx)
+    if not verified:
+        tx.frame.user_message = "no verified certificate"
+    return verified
 
 
 def _certified(tx: Transaction) -> bool:
@@ -82,7 +91,7 @@ def _sender_host_address(tx: Transaction) -> str:
 @variable("sender_host_port")
 def _sender_host_port(tx: Transaction) -> str:
     """The client's port; 0 when the MTA does not tell."""
-    return str(tx.connection.client.port) if tx.connection.client.address else ""
+    return str(tx.connection.client.port)
 
 
 @variable("host_data")
@@ -139,10 +148,10 @@ def _interface(address_name: str, port_name: str) -> None:
 
     def port(tx: Transaction) -> str:
         client = tx.connection.client
-        return str(client.local_port) if client.local_address else ""
+        return str(client.local_port if client.local_address else UNKNOWN_PORT)
 
     address.__doc__ = "The server's address that the client connected to."
-    port.__doc__ = "The server's port that the client connected to."
+    port.__doc__ = "The server's port that the client connected to; -1 when it is not known."
     variable(address_name)(address)
     variable(port_name)(port)
 
@@ -171,9 +180,9 @@ def _sender_host_authenticated(tx: Transaction) -> str:
     return _macro(tx, "auth_type")
 
 
-def _tls(name: str, macro: str, what: str) -> None:
+def _tls(name: str, macro: str, what: str, without: str = "") -> None:
     def run(tx: Transaction) -> str:
-        return _macro(tx, macro)
+        return _macro(tx, macro) or without
 
     run.__doc__ = what
     needs = f"{{{macro}}}"
@@ -181,7 +190,7 @@ def _tls(name: str, macro: str, what: str) -> None:
     variable(f"tls_{name}", needs=needs)(run)
 
 
-_tls("bits", "cipher_bits", "How many bits the key of the connection's cipher has.")
+_tls("bits", "cipher_bits", "How many bits the key of the connection's cipher has; 0 without TLS.", without="0")
 _tls("peerdn", "cert_subject", "The subject of the client's certificate.")
 
 

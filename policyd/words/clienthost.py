@@ -38,6 +38,10 @@ def _questions(tx: Transaction) -> list[Question]:
 CLIENT_NAME: Prefetch = {Phase.CONNECT: _questions}
 
 
+UNSHOWN = "unshown_name"
+"""The fact that the client's name is only known because ``verify = helo`` has asked: the log goes on without it."""
+
+
 def client_names(tx: Transaction) -> tuple[str, ...]:
     """The names of the client that resolve back to it: the MTA's, which has looked, or those that we find.
 
@@ -49,7 +53,8 @@ def client_names(tx: Transaction) -> tuple[str, ...]:
         return looked_up.names if looked_up and looked_up.names else (client.name,)
     found: Iprev = reverse_dns(tx)
     if found.names:
-        tx.connection.client = replace(client, name=found.names[0])  # from now on the log shows it
+        if UNSHOWN not in tx.connection.facts:
+            tx.connection.client = replace(client, name=found.names[0])  # from now on the log shows it
         return found.names
     if found.result is Result.TEMPERROR:
         raise Defer(f"host lookup deferred for {client.address}: {found.reason}")
@@ -122,7 +127,8 @@ def _reverse_host_lookup(tx: Transaction, options: frozenset[str]) -> bool:
 def _helo(tx: Transaction, _: None) -> bool:
     """Whether the name in HELO is the client's: one of its confirmed names, or a name that has its address.
 
-    An address literal has to be the client's address.
+    An address literal has to be the client's address. What DNS cannot answer
+    now is a no.
     """
     client, helo = tx.connection.client, tx.connection.helo
     if client.address is None or awaited(tx, "helo"):
@@ -136,6 +142,8 @@ def _helo(tx: Transaction, _: None) -> bool:
 def _is_helo_of(tx: Transaction, helo: str, address: Address) -> bool:
     if helo.startswith("["):
         return _is_literal(helo, address)
+    if _looked_up(tx) is None and not tx.connection.client.name:
+        tx.connection.facts[UNSHOWN] = True  # as in Exim
     try:
         if any(lower(helo) == lower(name) for name in client_names(tx)):
             return True
@@ -143,8 +151,8 @@ def _is_helo_of(tx: Transaction, helo: str, address: Address) -> bool:
         pass  # the forward lookup may still confirm it
     try:
         return address in addresses(tx.resolver, helo, address.version)
-    except DnsTemporary as error:
-        raise Defer(f"DNS lookup of HELO name {helo} failed: {error}") from None
+    except DnsTemporary:
+        return False  # as in Exim, which does not defer here
 
 
 @variable("sender_helo_verified")

@@ -55,7 +55,7 @@ for _name, _details in COMPARISONS.items():
 
 @test("bool", arguments=1)
 def _bool(_: Transaction, text: str) -> bool:
-    """True for true, yes and numbers but zero; false for false, no, zero and nothing; anything else fails."""
+    """True for true, yes and numbers but zero; false for false, no, zero, a minus and nothing; anything else fails."""
     answer = truth(text.strip(BLANKS))
     if answer is None:
         raise ExpansionError(f'unrecognised boolean value "{text}"')
@@ -64,15 +64,15 @@ def _bool(_: Transaction, text: str) -> bool:
 
 @test("bool_lax", arguments=1)
 def _bool_lax(_: Transaction, text: str) -> bool:
-    """False for nothing, 0, no and false; true for everything else."""
-    return lower(text.strip(BLANKS)) not in ("", "0", "no", "false")
+    """False for nothing, a minus, 0, no and false; true for everything else."""
+    return lower(text.strip(BLANKS)) not in ("", "-", "0", "no", "false")
 
 
 def truth(text: str) -> bool | None:
     """What a word or a number says; None when it says nothing of the kind."""
     if NUMBER.fullmatch(text):
         return int(text) != 0
-    return {"": False, "no": False, "false": False, "yes": True, "true": True}.get(lower(text))
+    return {"": False, "-": False, "no": False, "false": False, "yes": True, "true": True}.get(lower(text))
 
 
 def _never(name: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from policyd.errors import Defer, ExpansionError
 from policyd.language.cutting import cut
-from policyd.language.expand import expanded
+from policyd.language.expand import parsed
 from policyd.language.marks import client_controlled
-from policyd.language.patterns import Pattern, compiled
+from policyd.language.patterns import Pattern
 from policyd.language.registry import VOCABULARY, Kind, condition, variable
 from policyd.mail.octets import lower
 from policyd.policy import Phase
@@ -16,8 +16,13 @@ MAX_GROUPS = 9
 LINES_AT_ONCE = 1000  # between two looks at the clock
 
 
-@condition("regex", argument=expanded, phases=Phase.DATA, needs="body")
-def _regex(tx: Transaction, text: str) -> bool:
+def expressions(text: str) -> list[Pattern]:
+    """The items of a ``regex`` list. Raises ValueError for one that is no regular expression."""
+    return [Pattern(item) for _, item in cut(text) if item != "0" and lower(item) != "false"]
+
+
+@condition("regex", argument=parsed(expressions), phases=Phase.DATA, needs="body")
+def _regex(tx: Transaction, patterns: list[Pattern]) -> bool:
     """Whether a line of the message, header or body, matches one of a list of regular expressions.
 
     Lines are looked at one by one, as they came; a line of the header that is
@@ -27,7 +32,6 @@ def _regex(tx: Transaction, text: str) -> bool:
     """
     facts = tx.facts
     facts["regex_match_string"], facts["regex_groups"] = "", ()
-    patterns = [compiled(item) for _, item in cut(text) if item != "0" and lower(item) != "false"]
     if patterns and tx.message.kept_body is None:
         raise ExpansionError("regex: the body was not kept, as no ACL that was known at load looks at it")
     for number, line in enumerate(tx.message.lines() if patterns else ()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 from policyd.language.registry import VOCABULARY, Kind, Word, alias, control
@@ -83,26 +85,47 @@ alias(Kind.CONTROL, "dmarc_forensic_enable", "dmarc_enable_forensic")  # what Ex
 # -- what a milter cannot offer
 
 
-def _without_effect(why: str, *names: str, options: bool = False, warns: bool = True) -> None:
+def _like(pattern: str) -> Callable[[str], str]:
+    """What reads options that are just looked at."""
+
+    def read(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.DOTALL):
+            raise ValueError(f'syntax error in the options "{text}"')
+        return text
+
+    return read
+
+
+def _without_effect(why: str, *names: str, phases: Phase | None = None, options: str = "", warns: bool = True) -> None:
+    """*options*: a regular expression of what may stand behind the name."""
+
     def run(_: Transaction, __: Any) -> None:
         """Nothing."""
 
     run.__doc__ = f"Accepted, and without effect: {why}."
-    traits = {"options": str if options else None, "warning": why if warns else ""}
+    traits = {"options": _like(options) if options else None, "warning": why if warns else ""}
     for name in names:
-        VOCABULARY.add(Word(Kind.CONTROL, name, run, traits=traits))
+        VOCABULARY.add(Word(Kind.CONTROL, name, run, phases=phases, traits=traits))
 
+
+BEFORE_MESSAGE = Phase.MAIL | Phase.RCPT | Phase.PREDATA
+DELIVERED = "the MTA decides when a message is delivered"
+COMPLETED = "the MTA completes the header of a message that is submitted"
+OFFERED = "the MTA decides what it offers to a client"
+SUBMISSION = "(/(sender_retain|domain=[^/]*|name=[^/]*))*"
 
 _without_effect("the MTA decides when replies are sent", "no_delay_flush", warns=False)
 _without_effect("a milter makes no callouts", "no_callout_flush", warns=False)
 _without_effect("the MTA decides when replies are sent", "enforce_sync", "no_enforce_sync")
-_without_effect("the MTA decides what it offers to a client", "no_pipelining", "allow_auth_unadvertised")
-_without_effect("policyd leaves no files behind", "no_mbox_unspool")
-_without_effect("the MTA completes the header of a message that is submitted", "submission", options=True)
-_without_effect("the MTA completes the header of a message that is submitted", "suppress_local_fixups")
-_without_effect("the MTA decides when a message is delivered", "queue", "cutthrough_delivery", options=True)
-_without_effect("the MTA decides when a message is delivered", "queue_only")
-_without_effect("the MTA delivers the message", "utf8_downconvert", "dscp", options=True)
+_without_effect(OFFERED, "no_pipelining")
+_without_effect(OFFERED, "allow_auth_unadvertised", phases=Phase.CONNECT | Phase.HELO)
+_without_effect("policyd leaves no files behind", "no_mbox_unspool", phases=AFTER_MAIL)
+_without_effect(COMPLETED, "submission", phases=BEFORE_MESSAGE, options=SUBMISSION)
+_without_effect(COMPLETED, "suppress_local_fixups", phases=BEFORE_MESSAGE)
+_without_effect(DELIVERED, "queue", "queue_only", phases=AFTER_MAIL, options="(/.*)?")
+_without_effect(DELIVERED, "cutthrough_delivery", options="(/.*)?")
+_without_effect("the MTA delivers the message", "utf8_downconvert", phases=Phase.RCPT, options="(/(0|1|-1))?")
+_without_effect("the MTA delivers the message", "dscp", options="/.*")
 
 VOCABULARY.refuse(
     Kind.CONTROL,

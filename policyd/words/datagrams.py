@@ -59,7 +59,7 @@ def _parts(text: str) -> tuple[str, int, str]:
             raise ExpansionError(f'missing {what} in "udpsend" modifier')
     port = items[1][1]
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ExpansionError(f'bad destination port in "udpsend" modifier: "{port}"')
+        raise ExpansionError('bad destination port in "udpsend" modifier')
     separator, at = separator_of(text)
     return items[0][1], int(port), text[at:].split(separator, 2)[2]
 

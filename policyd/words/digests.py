@@ -15,6 +15,7 @@ from policyd.words.strings import counts, numbers
 HASH_LETTERS = "abcdefghijklmnopqrtsuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 """The letters of ``hash``: Exim has always had s and t the wrong way round."""
 
+UNSIGNED = 2**32  # what Exim keeps the range of a numeric hash in
 DEFAULT_LETTERS = 26
 PRIMES = tuple(number for number in range(2, 114) if all(number % divisor for divisor in range(2, number)))
 SHA2, SHA3 = ("256", "384", "512"), ("224", "256", "384", "512")
@@ -36,7 +37,7 @@ _digest("sha256", hashlib.sha256, "The SHA-256 digest, in upper-case hexadecimal
 
 def _variant(text: str, bits: str, family: str, known: tuple[str, ...], prefix: str) -> str:
     if bits not in known:
-        raise ExpansionError(f"unrecognised {family} variant: {', '.join(known)} exist")
+        raise ExpansionError(f"unrecognised {family} variant")
     return hashlib.new(f"{prefix}{bits}", text.encode("latin-1"), usedforsecurity=False).hexdigest().upper()
 
 
@@ -59,7 +60,7 @@ def _sha3(text: str, bits: str = "256") -> str:
 def _hmac(_: Transaction, algorithm: str, secret: str, text: str) -> str:
     """``${hmac{md5}{secret}{text}}``, or with ``sha1``: the HMAC (RFC 2104), in lower-case hexadecimal digits."""
     if algorithm not in ("md5", "sha1"):
-        raise ExpansionError(f'hmac algorithm "{algorithm}" is not recognised: md5 and sha1 are')
+        raise ExpansionError(f'hmac algorithm "{algorithm}" is not recognised')
     return hmac.new(secret.encode("latin-1"), text.encode("latin-1"), algorithm).hexdigest()
 
 
@@ -84,6 +85,7 @@ def text_hash(text: str, length: int, letters: int = DEFAULT_LETTERS) -> str:
 
 def numeric_hash(text: str, first: int, second: int | None = None) -> str:
     """A number below *first*; with *second*, also one below that, after a slash."""
+    first, second = first % UNSIGNED, None if second is None else second % UNSIGNED
     total = sum(PRIMES[-1 - at % (len(PRIMES) - 1)] * ord(octet) for at, octet in enumerate(text))
     if first < 1 or second == 0:
         raise ExpansionError("a numeric hash needs a range of at least 1")

@@ -106,10 +106,10 @@ def _base64d(text: str) -> str:
 @operator("hex2b64")
 def _hex2b64(text: str) -> str:
     """Octets in hexadecimal digits, such as a digest, in base 64."""
-    if len(text) % 2:
-        raise ExpansionError(f'"{text}" contains an odd number of characters')
     if not set(text) <= set(string.hexdigits):
         raise ExpansionError(f'"{text}" is not a hex string')
+    if len(text) % 2:
+        raise ExpansionError(f'"{text}" contains an odd number of characters')
     return base64.b64encode(bytes.fromhex(text)).decode("ascii")
 
 

@@ -35,8 +35,8 @@ def _event_data(tx: Transaction) -> str:
 
 @variable("event_defer_errno")
 def _event_defer_errno(_: Transaction) -> str:
-    """Empty: it belongs to deliveries."""
-    return ""
+    """Always 0: it belongs to deliveries."""
+    return "0"
 
 
 alias(Kind.VARIABLE, "tpda_event", "event_name")

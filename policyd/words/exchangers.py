@@ -27,8 +27,8 @@ def exchanger_matcher(item: str, where: Where, compiler: Compiler) -> Matcher:
     def match(tx: Transaction, subject: str) -> str | None:
         try:
             is_one = _is_exchanger(tx, subject, which, ignored)
-        except DnsTemporary as error:
-            raise Defer(f"DNS lookup of the MX records of {subject} deferred: {error}") from None
+        except DnsTemporary:
+            raise Defer(f'DNS lookup of "{subject}" deferred') from None
         if not is_one:
             return None
         tx.frame.captures = (subject,)
@@ -57,8 +57,14 @@ def _is_exchanger(tx: Transaction, domain: str, which: str, ignored: Matcher) ->
 
 
 def is_local(tx: Transaction, address: Address) -> bool:
-    """Whether an address is this host's: loopback, what the client connected to, or one of the primary host name's."""
+    """Whether an address is this host's: loopback, what the client connected to, or one of the primary host name's.
+
+    Raises `Defer`.
+    """
     if address.is_loopback or str(address) == tx.connection.client.local_address:
         return True
     name = lower(tx.settings.primary_hostname)
-    return name not in ("", "localhost") and address in addresses(tx.resolver, name)
+    try:
+        return name not in ("", "localhost") and address in addresses(tx.resolver, name)
+    except DnsTemporary:
+        raise Defer(f'DNS lookup of "{name}" deferred') from None

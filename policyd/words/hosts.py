@@ -26,6 +26,7 @@ Network = IPv4Network | IPv6Network
 NAME = re.compile(r"[A-Za-z0-9._\x80-\xff-]+")
 LIKE_IPV4 = re.compile(r"[0-9.]+(/.*)?", re.DOTALL)
 LIKE_IPV6 = re.compile(r"[0-9a-fA-F.]*:[0-9a-fA-F:.]*(/[0-9]*)?")
+MASK = re.compile(r"[^/]*(/[0-9]+)?")
 NET = re.compile(r"net([0-9]*)-(.*)", re.DOTALL)
 HINT = 'an IPv6 address in a list needs another separator, "<; 2001:db8::1", or its colons doubled'
 
@@ -48,15 +49,15 @@ def _host(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher
 
     What needs a name, or the address of one, cannot be decided when there is
     none: the list then ends without a match, unless ``+ignore_unknown`` (go on)
-    or ``+include_unknown`` (a match) stood before it. ``+ignore_defer`` and
-    ``+include_defer`` do the same for what DNS cannot answer now.
+    or ``+include_unknown`` (a match) stood before it. A client's name that DNS
+    cannot tell now is one that there is none of; ``+ignore_defer`` and
+    ``+include_defer`` are for an address of a name that it cannot tell now.
     """
     if item == "*":
         return lambda _, __: ""
     if item == "":
         return lambda _, subject: "" if subject is None else None
-    match = _by_address(item, where, compiler) or _by_name(item, where, compiler)
-    return lambda tx, subject: None if subject is None else match(tx, subject)
+    return _present(_by_address(item, where, compiler) or _by_name(item, where, compiler))
 
 
 @list_kind("ip", key=network_key)
@@ -65,6 +66,24 @@ def _ip(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
 
     An empty item is for no address at all.
     """
+    match = _nameless(item, where, compiler)
+    if match is None:
+        raise PolicyError.at(where, f'"{item}" is not an address, a network or a lookup', "names mean nothing here")
+    return match
+
+
+@list_kind("named_ip", key=network_key)
+def _named_ip(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
+    """A named host list in the place of a list of addresses: its names cannot be decided."""
+    return _nameless(item, where, compiler) or _undecided
+
+
+def _undecided(_: Transaction, subject: Address) -> str | None:
+    raise Unknown(f"a host list with names is asked for {subject}, which is nobody's address")
+
+
+def _nameless(item: str, where: Where, compiler: Compiler) -> Matcher | None:
+    """The matcher of an item that needs no name; None when it does. Each lookup's key is the address."""
     if item == "*":
         return lambda _, __: ""
     if item == "":
@@ -72,8 +91,11 @@ def _ip(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     if ";" in item and not NET.fullmatch(item):
         item = f"net-{item}"
     match = _by_address(item, where, compiler)
-    if match is None:
-        raise PolicyError.at(where, f'"{item}" is not an address, a network or a lookup', "names mean nothing here")
+    return None if match is None else _present(match)
+
+
+def _present(match: Matcher) -> Matcher:
+    """*match*, for an address if there is one."""
     return lambda tx, subject: None if subject is None else match(tx, subject)
 
 
@@ -88,6 +110,8 @@ def _by_address(item: str, where: Where, compiler: Compiler) -> Matcher | None:
 
 def _network(item: str, where: Where) -> Network:
     try:
+        if not MASK.fullmatch(item):
+            raise ValueError("a mask is a number of bits")
         return ip_network(item, strict=False)
     except ValueError as error:
         hint = HINT if ":" in where.text and "." not in item else f"{error}"
@@ -148,12 +172,20 @@ def _client_name(matches: Matcher) -> Matcher:
     def match(tx: Transaction, _: Address) -> str | None:
         saved = tx.frame.captures
         try:
-            values = (matches(tx, name) for name in client_names(tx))
+            values = (matches(tx, name) for name in _names(tx))
             return next((value for value in values if value is not None), None)
         finally:
             tx.frame.captures = saved  # a host list leaves $0, $1 … alone
 
     return match
+
+
+def _names(tx: Transaction) -> tuple[str, ...]:
+    """The client's names. To a list it has none while DNS cannot say: Exim makes no difference here."""
+    try:
+        return client_names(tx)
+    except Defer:
+        raise Unknown(f"failed to find host name for {tx.connection.client.address}") from None
 
 
 def _has_address(tx: Transaction, name: str, subject: Address) -> str | None:
@@ -163,6 +195,6 @@ def _has_address(tx: Transaction, name: str, subject: Address) -> str | None:
             return ""
         if addresses(tx.resolver, name):
             return None
-    except DnsTemporary as error:
-        raise Defer(f"DNS lookup of {name} failed: {error}") from None
+    except DnsTemporary:
+        raise Defer(f'DNS lookup of "{name}" deferred') from None
     raise Unknown(f"failed to find IP address for {name}")

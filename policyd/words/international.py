@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-import encodings.idna
-from collections.abc import Callable
-
 from policyd.errors import ExpansionError
 from policyd.language.registry import operator
+from policyd.language.source import BLANKS
 from policyd.mail.octets import from_unicode
+from policyd.resolver.names import a_labels
+from policyd.words.quoting import escaped
 
 PREFIX = "xn--"
 
 
-def _to_ascii(label: str) -> str:
-    return encodings.idna.ToASCII(label).decode("ascii") if label and not label.isascii() else label
+@operator("utf8_domain_to_alabel")
+def _domain_to_alabel(text: str) -> str:
+    """A domain in UTF-8 as DNS has it, its labels in ASCII (``xn--…``, RFC 5891)."""
+    name = text if text.isascii() else a_labels(text)
+    if text and not name:
+        raise ExpansionError(f"error converting utf8 ({escaped(text)}) to alabel: string encoding error")
+    return name
 
 
-def _to_unicode(label: str) -> str:
-    return encodings.idna.ToUnicode(label) if label[:4].lower() == PREFIX else label
+@operator("utf8_domain_from_alabel")
+def _domain_from_alabel(text: str) -> str:
+    """A domain in UTF-8, from labels in ASCII (``xn--…``)."""
+    labels = text.strip(BLANKS).split(".")
+    return ".".join(_unicode(label, text) if label.startswith(PREFIX) else label for label in labels)
 
 
-def _with_prefix(label: str) -> str:
-    if label[:4].lower() != PREFIX:
-        raise UnicodeError(f"it does not begin with {PREFIX}")
-    return _to_unicode(label)
+@operator("utf8_localpart_to_alabel")
+def _local_part_to_alabel(text: str) -> str:
+    """A local part in UTF-8 as ASCII that stands for it (``xn--…``)."""
+    if text.isascii():
+        return text
+    try:
+        return PREFIX + text.encode("latin-1").decode("utf-8").encode("punycode").decode("ascii")
+    except UnicodeError:
+        raise ExpansionError(f"error converting utf8 ({escaped(text)}) to alabel: l_u2a: bad UTF-8 input") from None
 
 
-def _by_label(name: str, convert: Callable[[str], str], separator: str | None, meaning: str) -> None:
-    """An operator that converts each label; *separator* is what stands between two of them."""
-
-    def run(text: str) -> str:
-        try:
-            unicode = text.encode("latin-1").decode("utf-8")
-            labels = unicode.split(separator) if separator else [unicode]
-            return from_unicode((separator or "").join(map(convert, labels)))
-        except UnicodeError as error:
-            raise ExpansionError(f"error converting {text!r}: {error}") from None
-
-    run.__doc__ = meaning
-    operator(name)(run)
+@operator("utf8_localpart_from_alabel")
+def _local_part_from_alabel(text: str) -> str:
+    """A local part in UTF-8, from ASCII that stands for it."""
+    if not text.startswith(PREFIX):
+        raise ExpansionError(f"error converting alabel ({escaped(text)}) to utf8: bad alabel prefix")
+    return _unicode(text, text)
 
 
-_by_label(
-    "utf8_domain_to_alabel",
-    _to_ascii,
-    ".",
-    "A domain in UTF-8 as DNS has it, its labels in ASCII (``xn--…``, RFC 3490).",
-)
-_by_label("utf8_domain_from_alabel", _to_unicode, ".", "A domain in UTF-8, from labels in ASCII (``xn--…``).")
-_by_label("utf8_localpart_to_alabel", _to_ascii, None, "A local part in UTF-8 as ASCII that stands for it (``xn--…``).")
-_by_label("utf8_localpart_from_alabel", _with_prefix, None, "A local part in UTF-8, from ASCII that stands for it.")
+def _unicode(label: str, text: str) -> str:
+    """What an A-label stands for (RFC 3492), in UTF-8. Raises `ExpansionError`."""
+    try:
+        return from_unicode(label[len(PREFIX) :].encode("ascii").decode("punycode"))
+    except UnicodeError:
+        raise ExpansionError(f"error converting alabel ({escaped(text)}) to utf8: Invalid input") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from policyd.errors import Defer, ExpansionError
+from policyd.errors import Defer, ExpansionError, inside
 from policyd.language.closures import Check, Text, bounded
 from policyd.language.compiler import Compiler
 from policyd.language.cutting import cut, separator_of
@@ -58,13 +58,15 @@ def walk(tx: Transaction, texts: Iterable[str]) -> Iterator[str]:
 @item("map", arguments=(2, 2), shape=("text", "lazy"))
 def _map(tx: Transaction, text: str, expression: Text) -> str:
     """``${map{list}{expression}}``: a list of what the expression gives for each ``$item``."""
-    return built([expression(tx) for _ in walk(tx, items(text))], separator_of(text)[0])
+    with inside('"map" item'):
+        return built([expression(tx) for _ in walk(tx, items(text))], separator_of(text)[0])
 
 
 @item("filter", arguments=(2, 2), shape=("text", "test"))
 def _filter(tx: Transaction, text: str, condition: Check) -> str:
     """``${filter{list}{condition}}``: the items for which the condition, of ``$item``, is true."""
-    return built([found for found in walk(tx, items(text)) if condition(tx)], separator_of(text)[0])
+    with inside('"filter" condition'):
+        return built([found for found in walk(tx, items(text)) if condition(tx)], separator_of(text)[0])
 
 
 @item("reduce", arguments=(3, 3), shape=("text", "text", "lazy"))
@@ -76,8 +78,9 @@ def _reduce(tx: Transaction, text: str, start: str, expression: Text) -> str:
     frame = tx.frame
     saved, frame.value = frame.value, start
     try:
-        for _ in walk(tx, items(text)):
-            frame.value = expression(tx)
+        with inside('"reduce" item'):
+            for _ in walk(tx, items(text)):
+                frame.value = expression(tx)
         return frame.value
     finally:
         frame.value = saved
@@ -112,7 +115,7 @@ def _sort(tx: Transaction, text: str, comparator: str, extractor: Text) -> str:
     found = COMPARATOR.match(comparator)
     before = BEFORE.get(found[0] if found else "")
     if before is None:
-        raise ExpansionError(f'comparator "{comparator}" not handled for sort: {", ".join(BEFORE)} are')
+        raise ExpansionError("comparator not handled for sort")
     keys: list[str] = []
     ordered: list[str] = []
     for text_of_item in walk(tx, items(text)):
@@ -126,22 +129,25 @@ def _sort(tx: Transaction, text: str, comparator: str, extractor: Text) -> str:
 def _extracted(tx: Transaction, extractor: Text) -> str:
     text = extractor(tx)
     if not text:
-        raise ExpansionError("the extractor of sort gave nothing")
+        raise ExpansionError('field-extract in sort: ""')
     return text
 
 
 # -- conditions about all items
 
 
-def _any(tx: Transaction, texts: Iterable[str], condition: Check) -> bool:
-    return any(condition(tx) for _ in walk(tx, texts))
+def _each(tx: Transaction, texts: Iterable[str], condition: Check, name: str) -> Iterator[bool]:
+    """What the condition, of `name`, says of each text."""
+    for _ in walk(tx, texts):
+        with inside(f'"{name}" condition'):
+            answer = condition(tx)
+        yield answer
 
 
-def _all(tx: Transaction, texts: Iterable[str], condition: Check) -> bool:
+def _all(answers: Iterable[bool]) -> bool:
     """Not true of nothing: Exim has it so."""
     answer = False
-    for _ in walk(tx, texts):
-        answer = condition(tx)
+    for answer in answers:
         if not answer:
             break
     return answer
@@ -153,10 +159,10 @@ def _strings(text: str) -> Iterator[str]:
 
 def _quantifier(name: str, texts: Callable[[str], Iterable[str]], what: str) -> None:
     def some(tx: Transaction, text: str, condition: Check) -> bool:
-        return _any(tx, texts(text), condition)
+        return any(_each(tx, texts(text), condition, f"forany{name}"))
 
     def every(tx: Transaction, text: str, condition: Check) -> bool:
-        return _all(tx, texts(text), condition)
+        return _all(_each(tx, texts(text), condition, f"forall{name}"))
 
     some.__doc__ = f"Whether the condition is true of at least one ``$item``: {what}."
     every.__doc__ = f"Whether the condition is true of every ``$item``, and there are some: {what}."
@@ -229,7 +235,7 @@ def _listnamed(compiler: Compiler, _: Transaction, name: str, kind: str | None =
     part; without it the first list of this name is meant.
     """
     if kind is not None and kind[:1] not in LIST_KINDS:
-        raise ExpansionError('bad suffix on "list" operator: a, d, h and l exist')
+        raise ExpansionError('bad suffix on "list" operator')
     kinds = [LIST_KINDS[kind[0]]] if kind else list(LIST_KINDS.values())
     return " : ".join(_named(compiler, name, kinds, depth=0))
 
@@ -243,7 +249,7 @@ def _named(compiler: Compiler, name: str, kinds: list[str], depth: int) -> Itera
     found = next((entry for entry in known if entry is not None), None)
     if found is None:
         kind = f"{kinds[0].replace('_', ' ')} " if len(kinds) == 1 else ""
-        raise ExpansionError(f'there is no named {kind}list "{name}"')
+        raise ExpansionError(f'"{name}" is not a named {kind}list')
     if depth > MAX_NESTED_LISTS:
         raise ExpansionError(f'the list "{name}" holds itself')
     for text in items(found.text):

@@ -44,7 +44,10 @@ def _match_local_part(tx: Transaction, subject: str, matches: Matcher) -> bool:
 
 @test("match_address", arguments=2, shape=("text", "raw address"))
 def _match_address(tx: Transaction, subject: str, matches: Matcher) -> bool:
-    """Whether an address is in an address list, which is not expanded; ``$value`` is what it leaves behind."""
+    """Whether an address is in an address list, which is not expanded; ``$value`` is what it leaves behind.
+
+    Text without a domain is no address: no item matches it.
+    """
     return _left(tx, matches(tx, subject))
 
 

@@ -12,7 +12,8 @@ from policyd.transaction import Transaction
 
 Address = IPv4Address | IPv6Address
 
-MASK = re.compile(r"(.*)/([+-]?[0-9]*)", re.DOTALL)
+MASK = re.compile(r"([^/]*)/(?:[ \t\r\n\v\f]*([+]?[0-9]+|-0+))?")
+MAX_DIGITS = 100  # of a mask that are looked at: fewer make it too big already
 ZEROS = re.compile(r"\b0(?::0)*\b")
 
 
@@ -74,14 +75,14 @@ def _mask(text: str, style: str = "") -> str:
     IPv6 is written with all its digits and with dots, as keys of lookup files
     are; with ``mask_n`` as people write it.
     """
-    found = MASK.fullmatch(text)
+    host_text, slash, _ = text.partition("/")
+    found, host = MASK.fullmatch(text), address(host_text)
+    if host is None or "%" in text or (slash and found is None):
+        raise ExpansionError(f'"{text}" is not an IP address')
     if found is None:
         raise ExpansionError(f'missing mask value in "{text}"')
-    host = address(found[1])
-    if host is None or "%" in found[1]:
-        raise ExpansionError(f'"{text}" is not an IP address')
-    bits = int(found[2][:9]) if found[2].strip("+-") else 0
-    if not 0 <= bits <= host.max_prefixlen:
+    bits = int(found[2][:MAX_DIGITS] if found[2] else 0)
+    if bits > host.max_prefixlen:
         raise ExpansionError(f'mask value too big in "{text}"')
     network = ip_network(f"{host}/{bits}", strict=False).network_address
     return f"{_normal(network) if style == 'n' else spelled(network, '.')}/{bits}"

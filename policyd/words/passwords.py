@@ -15,7 +15,7 @@ from policyd.language.registry import test
 from policyd.mail.octets import lower
 from policyd.transaction import Transaction
 
-MECHANISM = re.compile(r"\{([^}]*)\}|")
+MECHANISM = re.compile(r"\{([^}]*)(\}?)|")
 LIBRARY = "libcrypt.so.1"  # Debian's package libcrypt1, which login itself needs
 WORKSPACE = 32768  # octets of its struct crypt_data
 HALF16 = 8  # octets of the password in the first half of a crypt16 text
@@ -30,10 +30,11 @@ def _crypteq(_: Transaction, plain: str, encrypted: str) -> bool:
     it, too.
     """
     found = MECHANISM.match(encrypted)
-    mechanism, text = ("crypt", encrypted) if found is None else (found[1] or "crypt", encrypted[found.end() :])
-    compare = MECHANISMS.get(lower(mechanism))
+    assert found is not None  # nothing matches, too
+    mechanism, text = "crypt" if found[1] is None else found[1], encrypted[found.end() :]
+    compare = None if found[2] == "" else MECHANISMS.get(lower(mechanism))
     if compare is None:
-        raise ExpansionError(f'unknown encryption mechanism in "{encrypted}": {", ".join(MECHANISMS)} are known')
+        raise ExpansionError(f'unknown encryption mechanism in "{encrypted}"')
     return bool(compare(plain.encode("latin-1"), text.encode("latin-1")))
 
 

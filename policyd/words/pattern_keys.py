@@ -31,7 +31,7 @@ def address_key(item: str) -> Key | None:
     if item == "":
         return Key(lower, "")
     local, at, domain = item.rpartition("@")
-    if item.startswith(("^", "@")) or ";" in item or domain.startswith(NOT_A_DOMAIN):
+    if item.startswith(("^", "@")) or ";" in item or local.endswith("@") or domain.startswith(NOT_A_DOMAIN):
         return None
     key = text_key(domain)
     if key is None:
@@ -48,6 +48,8 @@ def network_key(item: str) -> Key | None:
         if "/" not in item:
             address = ip_address(item)
             return Key(masked(address.version, address.max_prefixlen), int(address))
+        if not item.partition("/")[2].isdecimal():
+            return None
         network = ip_network(item, strict=False)
     except ValueError:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 
 from policyd.errors import ExpansionError, PolicyError, Where
 from policyd.language.compiler import Compiler
@@ -15,10 +16,12 @@ from policyd.language.scanning import Matcher, scan
 from policyd.language.source import BLANKS
 from policyd.mail.octets import lower
 from policyd.transaction import Transaction
-from policyd.words.exchangers import exchanger_matcher
+from policyd.words.exchangers import exchanger_matcher, is_local
 from policyd.words.pattern_keys import address_key, text_key
 
+OWN_DOMAIN = re.compile(r"@@(?:|\[\]|mx_(?:any|primary|secondary))\Z")  # of this host: behind a local part
 MAX_CHAIN = 50  # keys that an @@ lookup follows
+LITERAL = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f:.]+)\]", re.IGNORECASE)
 PARTIAL = re.compile(r"partial[0-9]*(?:-|\([^)]*\))")
 
 
@@ -41,7 +44,7 @@ def _local_part(item: str, where: Where, compiler: Compiler, caseful: bool) -> M
 def _domain(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     """Like a string list, and ``@``, ``@[]``, ``@mx_any``, ``@mx_primary``, ``@mx_secondary``.
 
-    ``@`` is the primary host name, ``@[]`` the server's own address as a domain
+    ``@`` is the primary host name, ``@[]`` an address of this host as a domain
     literal; the others are domains whose MX records (all, the first, or all but
     the first) name this host. ``/ignore=`` and a host list after them leaves
     out mail exchangers with these addresses.
@@ -61,8 +64,12 @@ def _primary_hostname(tx: Transaction, subject: str) -> str | None:
 
 
 def _local_literal(tx: Transaction, subject: str) -> str | None:
-    local = lower(tx.connection.client.local_address)
-    return _whole(tx, "@[]", subject) if local and lower(subject) in (f"[{local}]", f"[ipv6:{local}]") else None
+    found = LITERAL.fullmatch(subject)
+    try:
+        address = ip_address(found[1]) if found else None
+    except ValueError:
+        return None
+    return _whole(tx, "@[]", subject) if address and is_local(tx, address) else None
 
 
 def _whole(tx: Transaction, value: str, subject: str) -> str:
@@ -150,6 +157,8 @@ def _address(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matc
     match = _whole_address(item, where, compiler, caseful)
 
     def uncaptured(tx: Transaction, subject: str) -> str | None:
+        if subject and "@" not in subject:
+            return None  # a local part is no address
         saved = tx.frame.captures
         try:
             return match(tx, subject)
@@ -163,7 +172,7 @@ def _whole_address(item: str, where: Where, compiler: Compiler, caseful: bool) -
     if item == "":
         return lambda _, subject: "" if subject == "" else None
     if item == "*":
-        return lambda _, subject: "*" if subject else None
+        return lambda _, subject: "@*" if subject else None
     if item.startswith("^"):
         expression = text_matcher(item, where, compiler, caseful)
         return lambda tx, subject: None if expression(tx, subject) is None else ""
@@ -172,8 +181,17 @@ def _whole_address(item: str, where: Where, compiler: Compiler, caseful: bool) -
     type_text, semicolon, _ = item.partition(";")
     if semicolon and ("@" not in type_text or type_text.rstrip(BLANKS).endswith("*@")):
         return _address_lookup(item, where, compiler, caseful)
+    local, domain = _halves(item)
+    return _two_sided(local, domain, where, compiler, caseful)
+
+
+def _halves(item: str) -> tuple[str | None, str]:
+    """The patterns for the local part, None for any, and for the domain, which may be ``@`` or ``@mx_any``, too."""
+    own = OWN_DOMAIN.search(item)
+    if own is not None:
+        return item[: own.start()], item[own.start() + 1 :]
     local, at, domain = item.rpartition("@")
-    return _two_sided(local if at else "*", domain, where, compiler, caseful)
+    return local if at else None, domain
 
 
 def _address_lookup(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
@@ -187,16 +205,16 @@ def _address_lookup(item: str, where: Where, compiler: Compiler, caseful: bool) 
     return found if caseful else lambda tx, subject: found(tx, lower(subject))
 
 
-def _two_sided(local: str, domain: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
+def _two_sided(local: str | None, domain: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     domain_item = compile_item("domain", domain, where, compiler, caseful)
-    local_matcher = None if local == "*" else text_matcher(local, where, compiler, caseful)
+    local_matcher = None if local is None or local == "*" else text_matcher(local, where, compiler, caseful)
 
     def match(tx: Transaction, subject: str) -> str | None:
         subject_local, at, subject_domain = subject.rpartition("@")
         if not at or (local_matcher is not None and local_matcher(tx, subject_local) is None):
             return None
         value = scan((domain_item,), tx, lower(subject_domain))
-        return None if value is None else f"{local}@{value or domain}"
+        return None if value is None else f"{local or ''}@{value or domain}"
 
     return match
 

@@ -40,7 +40,7 @@ def _rxquote(text: str) -> str:
 
 
 @operator("escape")
-def _escape(text: str) -> str:
+def escaped(text: str) -> str:
     """Control characters but tabs, and octets above 126, as C escapes."""
     return "".join(ESCAPES.get(octet, octet) for octet in text)
 

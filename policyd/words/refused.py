@@ -56,6 +56,21 @@ REFUSED: tuple[tuple[Kind, str, str], ...] = (
     ),
     (
         Kind.VARIABLE,
+        "this is known when Exim looks for the route of an address, which is the MTA's business",
+        "callout_address sender_address_data",
+    ),
+    (
+        Kind.VARIABLE,
+        "the MTA writes the Received: field, and gives messages their names",
+        "connection_id localhost_number received_for",
+    ),
+    (
+        Kind.VARIABLE,
+        "this belongs to authenticators, queues and functions that an MTA has; $authenticated_id is who authenticated",
+        "atrn_host atrn_mode auth1 auth2 auth3 local_scan_data",
+    ),
+    (
+        Kind.VARIABLE,
         "the MTA counts and limits connections; the condition ratelimit counts those of a client over time",
         "smtp_count_at_connection_start",
     ),

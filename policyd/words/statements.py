@@ -11,7 +11,7 @@ from policyd.durations import seconds
 from policyd.errors import Defer
 from policyd.language.cutting import cut
 from policyd.language.expand import expanded, parsed
-from policyd.language.patterns import compiled
+from policyd.language.patterns import Pattern
 from policyd.language.registry import condition, modifier
 from policyd.language.source import BLANKS
 from policyd.policy import AFTER_MAIL, ANY, Phase
@@ -26,7 +26,8 @@ LOGS = ("main", "reject", "panic")
 SEVERAL = re.compile(r"\\n|\n|\$\{?acl_|\$\{(?:acl|expand|lookup|readfile|readsocket|run|sg|tr)\b", re.ASCII)
 """What stands in a text that is to be several fields, or to bring them from elsewhere."""
 NEW_LINE = re.compile(r"\r?\n(?![ \t])")
-LOGWRITE = re.compile(r":([^:]*):(.*)", re.DOTALL)
+LOGWRITE = re.compile(r"(?::((?:(?:main|reject|panic),?)*):|(?!:))(.*)", re.DOTALL)
+LOG_NAME = re.compile("|".join(LOGS))
 
 
 # -- condition
@@ -48,18 +49,17 @@ def _condition(_: Transaction, text: str) -> bool:
 def _logwrite(tx: Transaction, text: str) -> None:
     """Write a line to the log, now; ``:main,reject,panic:`` in front says to which."""
     found = LOGWRITE.fullmatch(text)
-    names, line = (found[1], found[2]) if found else ("", text)
-    targets = [name.strip(BLANKS) for name in names.split(",") if name.strip(BLANKS)] or ["main"]
-    if not set(targets) <= set(LOGS):
+    if found is None:
         tx.complain(f'unknown log name in "{text}" in "logwrite" in {tx.phase.title} ACL')
-        targets = ["main"]
-    for target in targets:
+        return
+    names, line = found.groups()
+    for target in dict.fromkeys(LOG_NAME.findall(names or "main")):
         tx.record(target, line.lstrip(BLANKS))
 
 
 def log_names(text: str) -> tuple[str, ...]:
     """The items of a ``log_reject_target`` list; empty text means no log at all."""
-    names = tuple(item for _, item in cut(text) if item)
+    names = tuple(dict.fromkeys(item for _, item in cut(text)))
     for name in names:
         if name not in LOGS:
             raise ValueError(f'unknown log name "{name}": main, reject and panic exist')
@@ -93,17 +93,22 @@ def _add_header(tx: Transaction, text: str) -> None:
     tx.add_headers(text)
 
 
-@modifier("remove_header", argument=expanded, phases=AFTER_MAIL, needs="change")
-def _remove_header(tx: Transaction, text: str) -> None:
+def header_names(text: str) -> list[str]:
+    """The items of a ``remove_header`` list, whose separator is always a colon."""
+    items = [item for _, item in cut(f"<:{text}") if item]
+    for item in items:
+        if item.startswith("^"):
+            Pattern(item, caseless=True)  # a wrong one is an error here, and not where it is applied
+    return items
+
+
+@modifier("remove_header", argument=parsed(header_names), phases=AFTER_MAIL, needs="change")
+def _remove_header(tx: Transaction, items: list[str]) -> None:
     """Remove all header fields with the names in a list; ``^`` and a regular expression is for their whole text.
 
     Names and expressions are matched without case. What an ACL of the same phase
     adds is not removed.
     """
-    items = [item for _, item in cut(text) if item]
-    for item in items:
-        if item.startswith("^"):
-            compiled(item, caseless=True)  # a wrong one is an error here, and not where it is applied
     tx.removed_headers += items
 
 

@@ -132,8 +132,8 @@ def _local(tx: Transaction) -> datetime:
 
 @variable("received_time")
 def _received_time(tx: Transaction) -> str:
-    """When the message was received, in seconds since 1970; empty before that."""
-    return str(int(tx.services.clock())) if tx.message.complete else ""
+    """When the message was received, in seconds since 1970; 0 before that."""
+    return str(int(tx.services.clock())) if tx.message.complete else "0"
 
 
 @variable("tod_full")

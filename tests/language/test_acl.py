@@ -189,7 +189,16 @@ def test_an_unset_option_accepts_and_a_name_is_enough():
 
 def test_the_acl_of_an_option_is_logged_when_it_cannot_be_found():
     session = exchange("acl_smtp_rcpt = ${if eq{$domain}{y}{no_one}}", "EHLO x", "MAIL FROM:<a@x>", "RCPT TO:<b@y>")
-    assert session.log[0] == 'failed to find the rcpt ACL: there is no ACL named "no_one"'
+    line = "H=(x) [192.0.2.1] F=<a@x> temporarily rejected RCPT <b@y>"
+    assert session.log == [f'{line}: there is no ACL named "no_one"']
+
+
+def test_an_acl_may_have_the_name_of_a_verb():
+    policy = "acl_smtp_rcpt = {}\nbegin acl\nr:\n  require acl = deny\n  accept\naccept:\n  accept message = named\n"
+    assert replies(policy.format("accept")) == ["250 named"]
+    assert replies(policy.format("${lc:ACCEPT}")) == ["250 named"]
+    assert replies(policy.format("r")) == ["550 Administrative prohibition"]
+    assert replies(policy.format("r") + "deny:\n  accept\n") == ["250 Accepted"]
 
 
 def test_computed_texts_are_kept_but_not_for_ever():
@@ -254,7 +263,7 @@ def test_a_file_is_read_again_when_it_has_changed(tmp_path):
         ("accept foo = 1", 'error in ACL: {}:1:8: unknown ACL condition or modifier "foo"'),
         ("\n\ndeny\n  domains = y", "cannot use domains = y in the mail ACL"),
         ("permit", 'error in ACL: {}:1:1: unknown ACL verb "permit"'),
-        (None, "failed to open {}: No such file or directory"),
+        (None, 'failed to open ACL file "{}": No such file or directory'),
     ],
 )
 def test_a_file_that_cannot_be_used(text, log, tmp_path):
@@ -299,7 +308,8 @@ def test_arguments(call, logged):
         ("n ${eval:1/0}", 'failed to expand ACL string "n": error in expression evaluation: divide by zero '
                           '(after processing "1/0")'),
         ('n "${if eq{1}{2}{x} fail}"', None),
-        ("${eval:1/0}", "error in expression evaluation: divide by zero (after processing \"1/0\")"),
+        ("${eval:1/0} x", 'failed to expand ACL string "${eval:1/0}": error in expression evaluation: divide by zero '
+                          '(after processing "1/0")'),
         ("nobody$acl_c_x", 'there is no ACL named "nobody"'),
     ],
 )  # fmt: skip

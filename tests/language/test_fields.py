@@ -7,6 +7,7 @@ import time
 import pytest
 from parts.expanding import Expander
 
+from policyd.language.complaints import YES_OR_NO
 from policyd.language.fields import Field, named, numbered, whole_number
 
 expand = Expander()
@@ -84,10 +85,10 @@ CASES = [
     ("${extract{3}{:}{a:b}{y}{n}}", "n"),
     ("${extract{2}{:}{a:b}{[$value]} fail}", "[b]"),
     ("${extract {2} {:} {a:b} {$value} }", "b"),
-    ("${extract{1}{:}{a:b} fail}", "Failed: \"extract\" item: 'fail' has no string before it, or one too many"),
-    ("${extract{3}{:}{a:b}{y}{n} fail}", "Failed: \"extract\" item: 'fail' has no string before it, or one too many"),
-    ("${extract{a}{b}{c}{d}{e}}", 'Failed: wrong number of arguments for extract: the first is "a"'),
-    ("${extract{2}{:}}", 'Failed: wrong number of arguments for extract: the first is "2"'),
+    ("${extract{1}{:}{a:b} fail}", f"Failed: {YES_OR_NO}'yes' part did not start with '{{'"),
+    ("${extract{3}{:}{a:b}{y}{n} fail}", f"Failed: {YES_OR_NO}'yes' part did not start with '{{'"),
+    ("${extract{a}{b}{c}{d}{e}}", f"Failed: {YES_OR_NO}did not close with '}}'"),
+    ("${extract{2}{:}}", "Failed: missing '{' for arg 3 of extract"),
     ("${extract{}{a=1}}", 'Failed: first argument of "extract" must not be empty'),
     ("${extract{${lc:A}}{a=${uc:x}}}", "X"),
     (r"${extract json{a}{\{\"a\":\"b\" , \"c\":[1,2]\}}}", '"b" '),
@@ -100,8 +101,9 @@ CASES = [
     ("${extract json{0}{[1]}}", 'Failed: first argument of "extract" must be greater than zero'),
     ("${extract jsonx{1}{[1]}}", "Failed: missing '{' for arg 1 of extract"),
     ("${extract{a}}", "Failed: missing '{' for arg 2 of extract"),
-    ("${extract{a}{b} foo}", 'Failed: syntax error in "extract" item - "fail" expected'),
-    ("${extract{a}{b}x", 'Failed: syntax error in "extract" item - "fail" expected'),
+    ("${extract{a}{b} foo}", f"Failed: {YES_OR_NO}'yes' part did not start with '{{'\n remaining string is 'foo}}'"),
+    ("${extract{a}{b}x", f"Failed: {YES_OR_NO}'yes' part did not start with '{{'\n remaining string is 'x'"),
+    ("${extract{a}{b}{c} foo}", 'Failed: syntax error in "extract" item - "fail" expected'),
 ]
 
 

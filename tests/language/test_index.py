@@ -48,9 +48,9 @@ NETWORKS = st.sampled_from(
             "192.0.2.0/25",
             "0.0.0.0/0",
             "10.0.0.0/8",
-            "192.0.2.0/0.0.0.255",
+            "192.0.2.0/31",
         ],
-        *["192.0.2.0/255.255.255.0", "2001:db8::1", "2001:db8::/32", "::/0", "::ffff:192.0.2.1", "::ffff:0:0/96"],
+        *["192.0.2.0/024", "2001:db8::1", "2001:db8::/32", "::/0", "::ffff:192.0.2.1", "::ffff:0:0/96"],
         *["", "*", "@[]", "net-lsearch;/none", "net24-lsearch;/none"],
     ]
 )
@@ -154,7 +154,7 @@ LONG = [  # kind of list; a line, by its number; whom it is about, and what is l
     ("address", "user{0}@d{0}.example", "user77777@D77777.example", "user77777@d77777.example"),
     ("address", "*@d{0}.example", "b@d77777.example", "*@d77777.example"),
     ("address", "*@*.d{0}.example", "b@a.d77777.example", "*@*.d77777.example"),
-    ("address", "d{0}.example", "b@d77777.example", "*@d77777.example"),
+    ("address", "d{0}.example", "b@d77777.example", "@d77777.example"),
     ("domain", "d{0}.example", "d77777.EXAMPLE", "d77777.example"),
     ("domain", "*.d{0}.example", "b.d77777.example", "*.d77777.example"),
     ("local_part", "user{0}", "user77777", "user77777"),

@@ -26,7 +26,8 @@ def test_unwrapped(text, brackets, want):
     ("text", "brackets"), [("", "[]"), ("x[]", "[]"), ("[", "[]"), ("[[]", "[]"), ('"\\"', '""'), ("{}", "[]")]
 )
 def test_what_is_not_wrapped(text, brackets):
-    with pytest.raises(ExpansionError, match=f"missing '\\{brackets[1]}'"):
+    missing = brackets[1] if text.startswith(brackets[0]) else brackets[0]
+    with pytest.raises(ExpansionError, match=f"missing '\\{missing}'"):
         unwrapped(text, *brackets)
 
 
@@ -77,13 +78,13 @@ def test_member(name, text, want):
 @pytest.mark.parametrize(
     ("read", "why"),
     [
-        (lambda: element(1, "{}"), "missing ']' wrapping array for extract json"),
+        (lambda: element(1, "{}"), "missing '[' wrapping array for extract json"),
         (lambda: element(0, "[1]"), 'first argument of "extract" must be greater than zero'),
-        (lambda: member("a", "[]"), "missing '}' wrapping object for extract json"),
+        (lambda: member("a", "[]"), "missing '{' wrapping object for extract json"),
         (lambda: member("a", "{a:1}"), "missing '\"' wrapping string key for extract json"),
         (lambda: member("a", '{"a" 1}'), "missing object value-separator for extract json"),
         (lambda: string("1"), "missing '\"' wrapping string result for extract jsons"),
-        (lambda: array("1"), "missing ']' wrapping array for extract json"),
+        (lambda: array("1"), "missing '[' wrapping array for extract json"),
     ],
 )
 def test_failures(read, why):

@@ -42,7 +42,7 @@ from policyd.transaction import Client
         ("<;a;b", ["a", "b"]),
         ("  <; a:b ; c;;d", ["a:b", "c;d"]),
         ("<<a<b", ["a", "b"]),
-        ("<", ["<"]),
+        ("<", []),
         ("<a", ["<a"]),  # a letter is no separator
         ("< a", ["< a"]),
         ("<,", []),
@@ -64,7 +64,7 @@ def test_offsets(text, offsets):
     assert [offset for offset, _ in cut(text)] == offsets
 
 
-@pytest.mark.parametrize("text, separator", [("a:b", (":", 0)), ("  a", (":", 2)), (" <;a", (";", 3)), ("<", (":", 0))])
+@pytest.mark.parametrize("text, separator", [("a:b", (":", 0)), ("  a", (":", 2)), (" <;a", (";", 3)), ("<", (":", 1))])
 def test_separator(text, separator):
     assert separator_of(text) == separator
 
@@ -104,6 +104,8 @@ def in_list(condition, text):
         ("hosts", "* : 2001:xyz::1", "5:22: malformed IP address or address mask: 2001 | "
                                      "an IPv6 address in a list needs another separator, \"<; 2001:db8::1\", "
                                      "or its colons doubled"),
+        ("hosts", "10.0.0.0/255.0.0.0", "5:18: malformed IP address or address mask: 10.0.0.0/255.0.0.0 | "
+                                        "a mask is a number of bits"),
         ("hosts", "net-lsearc;/x", '5:18: unknown lookup type "lsearc" | did you mean "lsearch"?'),
         ("hosts", "${lc:10.0.0}", "5:18: malformed IP address or address mask: 10.0.0 | "
                                   "'10.0.0' does not appear to be an IPv4 or IPv6 network"),
@@ -219,7 +221,7 @@ def test_a_file_is_compiled_once_for_all_who_wait_for_it(tmp_path, monkeypatch):
 
     def slowly(*arguments):
         compiled.append(arguments)
-        begun.wait(5)
+        begun.wait(30)
         time.sleep(0.1)
         return items(*arguments)
 
@@ -234,7 +236,7 @@ def test_a_file_is_compiled_once_for_all_who_wait_for_it(tmp_path, monkeypatch):
 
     first = threading.Thread(target=talk)
     first.start()
-    begun.wait(5)
+    begun.wait(30)
     talk()
     first.join()
     assert (replies, len(compiled)) == (["ok", "ok"], 1)

@@ -64,6 +64,15 @@ class Look:
         return f"{type(caught.value).__name__}: {caught.value}"
 
 
+def asking(lookup):
+    """``asked(look, query, options)`` for one type of lookup: what was found, in brackets, or ``none``."""
+
+    def asked(look, query, options=""):
+        return look(f"${{lookup {lookup}{options}{{{query}}}{{[$value]}}{{none}}}}")
+
+    return asked
+
+
 @pytest.fixture
 def looking(tmp_path):
     """Make a `Look` with settings."""
@@ -116,9 +125,33 @@ def stopped(*pids):
 
 @contextmanager
 def at_most(seconds):
+    """Much less than what would be waited for otherwise, and much more than is needed: machines may be busy."""
     start = time.monotonic()
     yield
     assert time.monotonic() - start < seconds
+
+
+@contextmanager
+def little_work(seconds):
+    """Of the processor's: what others take of it does not count."""
+    start = time.process_time()
+    yield
+    assert time.process_time() - start < seconds
+
+
+def each_hears_itself(look, text, times):
+    """Whether each of twenty threads is answered its own ``$acl_m_number``, whenever it expands *text*."""
+    expand = look.policy.expansion(text)
+
+    def work(number):
+        for step in range(times):
+            tx = look.message()
+            tx.acl_variables["acl_m_number"] = f"{number}.{step}"
+            if expand(tx) != f"{number}.{step}":
+                return False
+        return True
+
+    return all(at_once(20, work))
 
 
 def at_once(threads, work):

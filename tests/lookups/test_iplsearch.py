@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from tests.lookups.conftest import little_work
+
 FILE = """\
 192.0.2.1: exact
 192.0.2.0/24: net24
@@ -85,7 +87,6 @@ def test_many_networks_take_no_longer_than_few(look, tmp_path):
     time.sleep(0.2)  # until it counts as settled
     text = f"${{lookup{{10.255.255.7}}iplsearch{{{tmp_path}/large}}}}"
     assert look(text) == "net65535"
-    start = time.perf_counter()
-    for _ in range(100):
-        look(text)
-    assert time.perf_counter() - start < 0.5
+    with little_work(0.5):
+        for _ in range(100):
+            look(text)

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from tests.lookups.conftest import little_work
+
 WILD = r"""
 ^ab+c\$: regex
 *.tail.x: tail
@@ -122,7 +124,6 @@ def test_many_texts_and_endings(look, tmp_path):
     time.sleep(0.2)  # until it counts as settled
     text = f"${{lookup{{a.net19999.example}}nwildlsearch{{{tmp_path}/large}}}}"
     assert look(text) == "net19999"
-    start = time.perf_counter()
-    for _ in range(100):
-        look(text)
-    assert time.perf_counter() - start < 0.5
+    with little_work(0.5):
+        for _ in range(100):
+            look(text)

@@ -13,6 +13,8 @@ from policyd.mail.rfc2047 import decoded, unknown_charset
         ("plain", "plain", "plain"),
         ("=?UTF-8?Q?caf=C3=A9?=", "café", "café"),
         ("=?utf-8?q?a_b?=", "a b", "a b"),
+        ("=?utf-8?q?\xc3\xa9?=", "\xe9", "\xe9"),
+        ("=??q?a?=", "a", "a"),
         ("=?UTF-8?B?Y2Fmw6k=?=", "café", "café"),
         ("=?ISO-8859-1?Q?caf=E9?=", "café", b"caf\xe9"),
         ("=?ISO-8859-1*fr?Q?caf=E9?=", "café", b"caf\xe9"),  # RFC 2231 section 5

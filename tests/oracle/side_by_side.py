@@ -42,6 +42,8 @@ LOG = (
     ),
     (r" \([^ ]*:[0-9]+\)", "", "without its place"),
     (r"(?<=returned ERROR: )NULL", "", "`NULL` is logged"),
+    (r'(?m)(incorrect digit \(expected .\) in "[^\n]*?)(\\n[^\n]*|"|)$', r"\1", "breaks the line of the log"),
+    (r"(?m)(discarded by RCPT ACL: [^\n]*?)\\n[^\n]*$", r"\1", "breaks the line of the log"),
     (r"(?<=condition test deferred: two)\\nlines", "", "breaks the line of the log"),
     (r"root@example.org|(?<=sl=)root(?= )|(?<= sd=)example.org", "", "until the first MAIL"),
     (r".*( discarded by MAIL ACL|after DATA: discarded by DATA ACL).*\n", "", "for each recipient that DATA or MAIL"),

@@ -305,3 +305,52 @@ def test_what_exim_cannot_read_does_not_load_here(exim, ours, argument):
     with pytest.raises(PolicyError) as caught:
         ours.load(policy)
     assert line.endswith(f'temporarily rejected connection in "connect" ACL: {caught.value.problems[0].message}')
+
+
+NAMES_OF_CLIENTS = [
+    *(
+        "*.test",
+        "a.test",
+        "!*.test",
+        "*.org",
+        "b.test",
+        "nosuch.test",
+        "+include_unknown : *.org",
+        "+ignore_unknown : *.test",
+    ),
+    *(FAILING, f"+include_defer : {FAILING}", f"+ignore_defer : {FAILING} : *", f"+ignore_unknown : {FAILING} : *"),
+    *(
+        "*.test : 192.0.2.0/24",
+        "192.0.2.0/24 : *.test",
+        "^a",
+        "@",
+        "+include_defer : *.test",
+        "+ignore_defer : *.test : *",
+    ),
+]
+
+
+def said(lines):
+    """What a log says, but that there is no name, or no address of one, and where a mistake is."""
+    assert explained("Sessions", "a client without a name is logged")
+    lines = [re.sub(r" \(\S+:\d+\)", "", line) for line in lines]
+    return [line for line in lines if not re.match(r"no (host name|IP address) found for ", line)]
+
+
+@pytest.mark.parametrize("client", ["192.0.2.1", "192.0.2.2"])
+def test_names_of_clients(apart, ours, client):
+    different = []
+    for hosts in NAMES_OF_CLIENTS:
+        policy = "acl_smtp_connect = con\nbegin acl\ncon:\n"
+        policy += f"  warn hosts = {hosts}\n    log_message = one of them\n  accept\n"
+        theirs, mine = said(apart.session(policy, client, "QUIT\r\n").log), said(ours.connect(policy, client))
+        if theirs != mine:
+            different.append((hosts, theirs, mine))
+    assert different == []
+
+
+@pytest.mark.parametrize("client", ["192.0.2.1", "192.0.2.2"])
+def test_reverse_host_lookup(apart, ours, client):
+    policy = "acl_smtp_connect = con\nbegin acl\ncon:\n  warn !verify = reverse_host_lookup\n"
+    policy += "    log_message = <$acl_verify_message> $host_lookup_failed $host_lookup_deferred\n  accept\n"
+    assert said(ours.connect(policy, client)) == said(apart.session(policy, client, "QUIT\r\n").log)

@@ -39,7 +39,7 @@ CASES = [
     ("${acl{deeper}{x}}$acl_arg1", "<1:x again::>"),
     ("${acl{nosuch}}", 'Failed: there is no ACL named "nosuch"'),
     ("${acl{later}}", 'Failed: DEFER from acl "later"'),
-    ("${acl{dropped}}", 'Failed: DROP from acl "dropped"'),
+    ("${acl{dropped}}", 'Failed: FAIL_DROP from acl "dropped"'),
     ("${acl{gone}}", 'Failed: DISCARD from acl "gone"'),
     ("${acl{wrong}}", 'Failed: ERROR from acl "wrong"'),
     ("${acl{rcpt_only}}", 'Failed: ERROR from acl "rcpt_only"'),
@@ -47,7 +47,7 @@ CASES = [
     ("${if acl{{refuse}{x}}{y}{n $value}}", "n no x"),
     ("${if !acl{{silent}}{y}{n$value}}", "n"),
     ("${if acl{{later}}{y}{n}}", 'Failed: DEFER from acl "later"'),
-    ("${if acl{{dropped}}{y}{n}}", 'Failed: DROP from acl "dropped"'),
+    ("${if acl{{dropped}}{y}{n}}", 'Failed: FAIL_DROP from acl "dropped"'),
 ]
 
 

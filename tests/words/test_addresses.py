@@ -9,6 +9,9 @@ expand = Expander()
 
 CASES = [
     ("${address:a@b}", "a@b"),
+    (f"${{strlen:${{address:{'a' * 254}@b}}}}", "256"),
+    (f"${{address:{'a' * 255}@b}}", ""),
+    (f"${{addresses:{'a' * 255}@b, c@d}}", "c@d"),
     ("${address:A. B <a@b>}", "a@b"),
     ('${address:"A" (c) <a@b> (d)}', "a@b"),
     ('${address:"x y"@b}', '"x y"@b'),

@@ -5,20 +5,20 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
 import dkim
 import pytest
+from parts import exchange
 from parts.signing import Records, parted, rsa
 
-from policyd import metrics, words
-from policyd.config import load
+import policyd
 from policyd.conversation import Conversation, Reply
 from policyd.errors import PolicyError
 from policyd.language.verdict import Outcome
-from policyd.stores import MemoryStore
-from policyd.transaction import Client, Services
+from policyd.transaction import Client
 
 KEY = rsa(2048)
 MESSAGE = b"From: a@a.test\r\nTo: b@b.test\r\nSubject:  hello\r\n\r\nHello  there. \r\n\r\n"
@@ -37,33 +37,16 @@ BROKEN = TWO + b"footer\r\n"
 LOG = "logwrite = $arc_state|$arc_state_reason|$arc_domains|$arc_oldest_pass|$arc_trusted"
 
 
-class Log(list):
-    def write(self, target, text):
-        if target == "main":
-            self.append(text)
-
-
-class Counts(list):
-    def count(self, name, amount=1, **labels):
-        metrics.check(name, labels)
-        self.append((name, *labels.values()))
-
-    def observe(self, name, value, **labels):
-        metrics.check(name, labels)
-
-
-class World:
+class World(exchange.World):
     """Policies as text, and messages put to them."""
 
-    def __init__(self, directory: Path) -> None:
-        words.load()
-        self.file = directory / "policy.conf"
-        self.log, self.metrics, self.records = Log(), Counts(), Records(RECORDS)
-        self.services = Services(self.records, MemoryStore(), self.metrics, self.log)
+    def __init__(self) -> None:
+        super().__init__()
+        self.records = Records(RECORDS)
+        self.services = replace(self.services, resolver=self.records)
 
     def talk(self, policy: str) -> Conversation:
-        self.file.write_text(policy)
-        talk = Conversation(load(self.file), self.services)
+        talk = Conversation(exchange.load(policy), self.services)
         talk.connect(Client(ip_address("192.0.2.1")))
         talk.mail("<a@a.test>")
         talk.rcpt("<b@b.test>")
@@ -82,8 +65,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world() -> World:
+    return World()
 
 
 @pytest.mark.parametrize(
@@ -136,7 +119,7 @@ def test_trouble_with_keys(world: World, records: list[str] | None, states: str,
 )
 def test_variables(world: World, message: bytes, logged: str) -> None:
     world.judge(f"  warn {LOG}\n  warn verify = arc\n  accept {LOG}", message)
-    assert world.log == ["||" + "|0|no", logged]
+    assert world.logged == ["||" + "|0|no", logged]
 
 
 @pytest.mark.parametrize(
@@ -156,12 +139,12 @@ def test_variables(world: World, message: bytes, logged: str) -> None:
 def test_trust(world: World, sealers: str, message: bytes, trusted: str) -> None:
     options = f"arc_trusted_sealers = {sealers}\ndomainlist sealers = x.test : c.test\n"
     world.judge("  warn verify = arc\n  accept logwrite = $arc_trusted", message, options)
-    assert world.log == [trusted]
+    assert world.logged == [trusted]
 
 
 def test_what_they_saw(world: World) -> None:
     world.judge("  warn verify = arc\n  accept logwrite = $arc_results", LIST)
-    assert world.log == ["c.test;\\n dmarc=pass header.from=a.test;\\n arc=pass"]
+    assert world.logged == ["c.test;\\n dmarc=pass header.from=a.test;\\n arc=pass"]
 
 
 @pytest.mark.parametrize(
@@ -174,18 +157,18 @@ def test_what_they_saw(world: World) -> None:
 )
 def test_authresults(world: World, message: bytes, field: str) -> None:
     world.judge("  warn verify = arc\n  accept logwrite = ${authresults{mx.test}}", message)
-    assert world.log == [f"Authentication-Results: mx.test;\\n\t{field}"]
+    assert world.logged == [f"Authentication-Results: mx.test;\\n\t{field}"]
 
 
 def test_authresults_without_being_asked(world: World) -> None:
     world.judge("  accept logwrite = ${authresults{mx.test}}", TWO)
-    assert world.log == ["Authentication-Results: mx.test; none"]
+    assert world.logged == ["Authentication-Results: mx.test; none"]
     assert world.records.asked == []
 
 
 def test_why_it_is_refused(world: World) -> None:
     world.judge("  require verify = arc\n  accept", BROKEN)
-    assert world.log[-1].endswith("rejected after DATA: ARC fail: message signature 2: the body has changed")
+    assert world.logged[-1].endswith("rejected after DATA: ARC fail: message signature 2: the body has changed")
 
 
 @pytest.mark.parametrize(
@@ -209,19 +192,19 @@ def test_wrong_sealers(world: World) -> None:
 def test_a_policy_pays_for_what_it_asks(world: World) -> None:
     world.judge("  accept", TWO)
     assert world.records.asked == []
-    assert not [entry for entry in world.metrics if entry[0] == "arc_results_total"]
+    assert not [entry for entry in world.counts.events if entry[0] == "arc_results_total"]
 
 
 def test_text_that_is_only_found_while_mail_flows(world: World) -> None:
     reply = world.judge("  accept set acl_m_what = accept verify = arc\n         acl = $acl_m_what", TWO)
     assert reply.outcome is Outcome.ERROR
-    assert "ARC is used only in text" in world.log[-1]
+    assert "ARC is used only in text" in world.logged[-1]
 
 
 def test_dkim_and_arc_share_what_they_hash(world: World) -> None:
     message = dkim.sign(TWO, b"s", b"b.test", KEY.private, canonicalize=(b"relaxed", b"relaxed")) + TWO
     world.judge("  accept dkim_status = pass\n         verify = arc\n         logwrite = both", message)
-    assert world.log == ["both"]
+    assert world.logged == ["both"]
 
 
 @pytest.mark.parametrize(
@@ -235,10 +218,10 @@ def test_dkim_and_arc_share_what_they_hash(world: World) -> None:
         (TWO, "  warn condition = ${if eq{$arc_state}{}}", "arc 11\narc_policy 1 json:[]\n"),
     ],
 )  # fmt: skip
-def test_the_history_of_dmarc(world: World, message: bytes, statements: str, lines: str) -> None:
+def test_the_history_of_dmarc(world: World, tmp_path: Path, message: bytes, statements: str, lines: str) -> None:
     """What was found before DMARC was evaluated is in it."""
     world.records.texts = {**RECORDS, "_dmarc.a.test": "v=DMARC1; p=none"}
-    history = world.file.with_name("history")
+    history = tmp_path / "history"
     world.judge(f"{statements}\n  accept dmarc_status = *", message, f"dmarc_history_file = {history}\n")
     assert history.read_text().endswith(lines)
 
@@ -249,12 +232,12 @@ def test_the_history_of_dmarc(world: World, message: bytes, statements: str, lin
 )
 def test_metrics(world: World, message: bytes, sealers: str, counted: tuple[str, str]) -> None:
     world.judge("  warn verify = arc\n  accept verify = arc", message, f"arc_trusted_sealers = {sealers}\n")
-    assert [entry[1:] for entry in world.metrics if entry[0] == "arc_results_total"] == [counted]
+    assert [entry[1:] for entry in world.counts.events if entry[0] == "arc_results_total"] == [counted]
 
 
 def test_it_can_be_deleted(tmp_path: Path) -> None:
     """ARC is on its way to be history: without its two files, everything else is there."""
-    package = Path(metrics.__file__).parent
+    package = Path(policyd.__file__).parent
     shutil.copytree(package, tmp_path / "policyd", ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("checks/arc.py", "words/arc.py"):
         (tmp_path / "policyd" / file).unlink()

@@ -71,6 +71,7 @@ CASES = [
     ("${eval10:1k}", "1024"),
     ("${randint:1}", "0"),
     ("${randint:0}", "0"),
+    ("${randint: }", 'Failed: integer expected but "" found'),
     ("${randint:x}", 'Failed: integer expected but "x" found'),
     ("${randint:-5}", 'Failed: non-negative integer expected but "-5" found'),
     ("${if ={1}{1}{y}{n}}", "y"),

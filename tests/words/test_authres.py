@@ -6,15 +6,12 @@ import time
 from ipaddress import ip_address
 
 import pytest
+from parts import exchange
 
-from policyd import metrics, words
-from policyd.config import load
 from policyd.conversation import Conversation
 from policyd.edits import AddHeader, ChangeHeader
 from policyd.errors import PolicyError
-from policyd.resolver.zone import ZoneResolver
-from policyd.stores import MemoryStore
-from policyd.transaction import Client, Services
+from policyd.transaction import Client
 
 ZONE = """\
 pass.test           TXT "v=spf1 ip4:192.0.2.1 -all"
@@ -26,47 +23,19 @@ host.pass.test      A   192.0.2.1
 HEAD = "Authentication-Results: mx.here.test"
 
 
-class Log(list):
-    """The main log."""
-
-    def write(self, target, text):
-        if target == "main":
-            self.append(text)
-
-
-class Counts(list):
-    """What was reported."""
-
-    def count(self, name, amount=1, **labels):
-        metrics.check(name, labels)
-        self.append((name, amount, *labels.values()))
-
-    def observe(self, name, value, **labels):
-        metrics.check(name, labels)
-
-
 @pytest.fixture
-def world(tmp_path):
-    words.load()
-    return World(tmp_path)
+def world():
+    return World(ZONE, failing=["3.2.0.192.in-addr.arpa"])
 
 
-class World:
+class World(exchange.World):
     """Policies as text, and messages judged by them."""
-
-    def __init__(self, directory):
-        (directory / "zone").write_text(ZONE)
-        self.file = directory / "policy.conf"
-        self.log, self.metrics = Log(), Counts()
-        resolver = ZoneResolver([directory / "zone"], failing=["3.2.0.192.in-addr.arpa"])
-        self.services = Services(resolver, MemoryStore(), self.metrics, self.log)
 
     def judge(
         self, data, *fields, sender="user@pass.test", address="192.0.2.1", name="", helo="host.pass.test", **macros
     ):
         policy = f"primary_hostname = mx.here.test\nbegin acl\nacl_check_data:\n{data}"
-        self.file.write_bytes(policy.encode("latin-1"))
-        talk = Conversation(load(self.file), self.services)
+        talk = Conversation(exchange.load(policy), self.services)
         talk.macros.update(macros)
         talk.connect(Client(ip_address(address) if address else None, name=name))
         talk.helo(helo)
@@ -115,7 +84,7 @@ class World:
 def test_the_item(world, before, details, field):
     """In Exim's order, and nothing that has not been checked."""
     world.judge(f"{before}  accept logwrite = ${{authresults{{mx.here.test}}}}\n", "From: a@pass.test", **details)
-    assert world.log == [HEAD + field]
+    assert world.logged == [HEAD + field]
 
 
 @pytest.mark.parametrize(
@@ -129,12 +98,12 @@ def test_the_item(world, before, details, field):
 )
 def test_whose_results_they_are(world, text, logged):
     world.judge(f"  accept logwrite = ${{authresults{{{text}}}}}\n", "Subject: x\ty z")
-    assert world.log == [f"Authentication-Results: {logged}; none"]
+    assert world.logged == [f"Authentication-Results: {logged}; none"]
 
 
 def test_a_name_is_needed(world):
     world.judge("  deny message = ${authresults{$h_x:}}\n")
-    assert "authresults: the name of this host is empty" in world.log[0]
+    assert "authresults: the name of this host is empty" in world.logged[0]
 
 
 # -- the modifier
@@ -171,7 +140,7 @@ def test_what_claims_to_be_ours_goes(world, value):
     deletion, addition = world.judge(MODIFIER, f"Authentication-Results: {value}")
     assert deletion == ChangeHeader("Authentication-Results", 1)
     assert (addition.name, addition.index) == ("Authentication-Results", 0)
-    assert ("auth_results_headers_removed_total", 1, "authentication-results") in world.metrics
+    assert ("auth_results_headers_removed_total", "authentication-results") in world.counts.events
 
 
 @pytest.mark.parametrize(
@@ -187,7 +156,7 @@ def test_what_claims_to_be_ours_goes(world, value):
 def test_what_others_say_stays(world, value):
     (edit,) = world.judge(MODIFIER, f"Authentication-Results: {value}")
     assert isinstance(edit, AddHeader)
-    assert not [entry for entry in world.metrics if entry[0].startswith("auth_results")]
+    assert not [entry for entry in world.counts.events if entry[0].startswith("auth_results")]
 
 
 @pytest.mark.parametrize(
@@ -207,7 +176,7 @@ def test_a_forged_result_of_spf_goes_too(world, value, goes):
     """By the ID, or by the name that our own field has."""
     edits = world.judge("  accept authresults = id.test\n", f"Received-SPF: {value}")
     assert (edits[0] == ChangeHeader("Received-SPF", 1)) is goes
-    assert (("auth_results_headers_removed_total", 1, "received-spf") in world.metrics) is goes
+    assert (("auth_results_headers_removed_total", "received-spf") in world.counts.events) is goes
 
 
 def test_our_own_result_of_spf_stays(world):
@@ -245,14 +214,13 @@ def test_forgeries_and_a_removal_of_all(world):
 
 
 def test_many_forgeries(world):
-    start = time.monotonic()
+    start = time.process_time()
     edits = world.judge(MODIFIER, *["Authentication-Results: mx.here.test; a=b"] * 50_000)
     assert len(edits) == 50_001
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize("phase", ["mail", "rcpt", "predata"])
 def test_where_it_may_not_stand(world, phase):
-    world.file.write_text(f"begin acl\nacl_check_{phase}:\n  accept authresults = x\n")
     with pytest.raises(PolicyError, match="authresults"):
-        load(world.file)
+        exchange.load(f"begin acl\nacl_check_{phase}:\n  accept authresults = x\n")

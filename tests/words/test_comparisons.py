@@ -29,6 +29,8 @@ CASES = [
     ("${if bool{ YES }{y}{n}}", "y"),
     ("${if bool{10}{y}{n}}", "y"),
     ("${if bool{-1}{y}{n}}", "y"),
+    ("${if bool{ - }{y}{n}}", "n"),
+    ("${if bool_lax{-}{y}{n}}", "n"),
     ("${if bool{00}{y}{n}}", "n"),
     ("${if bool{}{y}{n}}", "n"),
     ("${if bool{False}{y}{n}}", "n"),

@@ -91,30 +91,59 @@ def test_it_is_too_late_after_the_message(name):
 
 
 @pytest.mark.parametrize(
-    "text",
+    "text, phase",
     [
-        *("no_delay_flush", "no_callout_flush", "enforce_sync", "no_enforce_sync", "no_pipelining", "queue_only"),
-        *("allow_auth_unadvertised", "no_mbox_unspool", "suppress_local_fixups", "submission/sender_retain"),
-        *(
-            "queue",
-            "queue/only",
-            "cutthrough_delivery",
-            "cutthrough_delivery/defer=pass",
-            "utf8_downconvert/1",
-            "dscp/ef",
-        ),
+        ("no_delay_flush", "connect"),
+        ("no_callout_flush", "connect"),
+        ("enforce_sync", "connect"),
+        ("no_enforce_sync", "mail"),
+        ("no_pipelining", "helo"),
+        ("allow_auth_unadvertised", "helo"),
+        ("no_mbox_unspool", "data"),
+        ("suppress_local_fixups", "rcpt"),
+        ("submission/sender_retain", "mail"),
+        ("submission/domain=x/name=A B", "predata"),
+        ("queue", "mail"),
+        ("queue/only", "data"),
+        ("queue_only", "rcpt"),
+        ("queue_only/first_pass_route", "mail"),
+        ("cutthrough_delivery", "mail"),
+        ("cutthrough_delivery/defer=pass", "rcpt"),
+        ("utf8_downconvert", "rcpt"),
+        ("utf8_downconvert/-1", "rcpt"),
+        ("dscp/ef", "connect"),
     ],
 )
-def test_what_is_the_mtas_business_has_no_effect(text):
-    assert exchange(control(text), "EHLO h", "MAIL FROM:<a@x>").replies[-1] == "250 OK"
+def test_what_is_the_mtas_business_has_no_effect(text, phase):
     name = text.partition("/")[0]
-    warnings = [said for said in problems(control(text), Severity.WARNING) if "has no effect" in said]
+    policy = control(text, phase)
+    assert problems(policy) == []
+    warnings = [said for said in problems(policy, Severity.WARNING) if "has no effect" in said]
     silent = name in ("no_delay_flush", "no_callout_flush")
     assert [said.partition(": the ")[0] for said in warnings] == (
         []
         if silent
         else [f'3:20: control "{name}" has no effect' + (": policyd leaves no files behind" if "mbox" in name else "")]
     )
+
+
+@pytest.mark.parametrize(
+    "text, phase, allowed",
+    [
+        ("allow_auth_unadvertised", "mail", "connect, helo"),
+        ("queue_only", "helo", "mail, rcpt, predata, dkim, data"),
+        ("queue/only", "connect", "mail, rcpt, predata, dkim, data"),
+        ("no_mbox_unspool", "quit", "mail, rcpt, predata, dkim, data"),
+        ("submission", "data", "mail, rcpt, predata"),
+        ("suppress_local_fixups", "helo", "mail, rcpt, predata"),
+        ("utf8_downconvert", "mail", "rcpt"),
+    ],
+)
+def test_without_effect_is_not_everywhere(text, phase, allowed):
+    name = text.partition("/")[0]
+    assert problems(control(text, phase)) == [
+        f'3:20: control "{name}" cannot be used in the {phase} ACL | allowed in: {allowed}'
+    ]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +156,10 @@ def test_what_is_the_mtas_business_has_no_effect(text):
         ("freeze/x", 'unknown option "x" | there is no_tell'),
         ("freeze=x", 'unknown option "=x" | there is no_tell'),
         ("FREEZE", 'unknown control "FREEZE"'),
+        ("queue=x", 'syntax error in the options "=x"'),
+        ("submission/bogus", 'syntax error in the options "/bogus"'),
+        ("utf8_downconvert/2", 'syntax error in the options "/2"'),
+        ("dscp", 'syntax error in the options ""'),
         ("caseful_local_part/x", 'control "caseful_local_part" has no options: "/x"'),
         ("", 'unknown control ""'),
         ("no such thing", 'unknown control "no such thing"'),
@@ -148,7 +181,7 @@ def test_each_has_its_acls():
     [
         ("${if def:sender_helo_name{nonsense}}", 'unknown control "nonsense"'),
         ("${if def:sender_helo_name{fakereject}}", f'control "fakereject" is not offered {PASS}'),
-        ("${if def:sender_helo_name{caseful_local_part}}", 'cannot use control "caseful_local_part" in the MAIL ACL'),
+        ("${if def:sender_helo_name{caseful_local_part}}", 'cannot use "control=caseful_local_part" in MAIL ACL'),
         ("${if def:sender_helo_name{freeze/x}}", 'unknown option "x" there is no_tell'),
     ],
 )  # fmt: skip

@@ -8,50 +8,21 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from parts import exchange
 
-from policyd import metrics, words
-from policyd.config import load
 from policyd.conversation import Conversation
 from policyd.edits import AddHeader
 from policyd.language.verdict import Outcome
-from policyd.resolver.zone import ZoneResolver
-from policyd.stores import MemoryStore
-from policyd.transaction import Client, Services
+from policyd.transaction import Client
 
 HOST = "H=(c.test) [192.0.2.1]"
 
 
-class Log(list):
-    """The main log."""
-
-    def write(self, target, text):
-        if target == "main":
-            self.append(text)
-
-
-class Counts(list):
-    """What was counted: decisions and messages, and no acceptance that is enforced."""
-
-    def count(self, name, amount=1, **labels):
-        metrics.check(name, labels)
-        if name in ("decisions_total", "messages_total", "recipients_total"):
-            self.append((name, *labels.values()))
-
-    def observe(self, name, value, **labels):
-        metrics.check(name, labels)
-
-
-class World:
+class World(exchange.World):
     """A policy as text, and a session under it."""
 
-    def __init__(self, file):
-        words.load()
-        self.file, self.log, self.metrics = file, Log(), Counts()
-
     def talk(self, policy):
-        self.file.write_text(policy)
-        services = Services(ZoneResolver([]), MemoryStore(), self.metrics, self.log)
-        return Conversation(load(self.file), services)
+        return Conversation(exchange.load(policy), self.services)
 
     def session(self, policy):
         """Every reply of a session with one message, and the edits."""
@@ -66,12 +37,12 @@ class World:
 
     def decisions(self, phase):
         """(action, enforced) of each decision of a phase."""
-        return [entry[2:] for entry in self.metrics if entry[:2] == ("decisions_total", phase)]
+        return [entry[2:] for entry in self.counts.events if entry[:2] == ("decisions_total", phase)]
 
 
 @pytest.fixture
-def world(tmp_path):
-    return World(tmp_path / "policy.conf")
+def world():
+    return World()
 
 
 @pytest.mark.parametrize(
@@ -98,16 +69,16 @@ def test_every_verdict_is_let_through(world, how, phase, verb, action, logged):
     )
     assert [reply.outcome for reply in replies] == [Outcome.OK] * 6
     assert edits == ()
-    assert world.log == [f"dry run: {logged}"]
+    assert world.logged == [f"dry run: {logged}"]
     passed = [("accept", "true")] if how == "control" else []  # by the statement after the one on trial
     assert world.decisions(phase) == [(action, "false"), *passed]
-    assert ("messages_total", "accept") in world.metrics
-    assert ("recipients_total", "accept") in world.metrics
+    assert ("messages_total", "accept") in world.counts.events
+    assert ("recipients_total", "accept") in world.counts.events
 
 
 def test_where_a_verdict_came_from_is_known(world):
     replies, _ = world.session("dry_run = yes\nbegin acl\nacl_check_data:\n  deny\n  accept\n")
-    assert str(replies[-1].where) == f"{world.file}:4"
+    assert str(replies[-1].where) == "policy:4"
     assert (replies[-1].code, replies[-1].lines) == (0, ())
 
 
@@ -121,7 +92,7 @@ def test_otherwise_verdicts_are_enforced(world, option):
 def test_a_policy_that_fails_is_let_through(world):
     replies, _ = world.session("dry_run = yes\nbegin acl\nacl_check_rcpt:\n  deny condition = ${if bool{perhaps}}\n")
     assert replies[3].outcome is Outcome.OK
-    assert world.log[0].startswith(f"dry run: {HOST} F=<a@a.test> temporarily rejected RCPT <b@b.test>: ")
+    assert world.logged[0].startswith(f"dry run: {HOST} F=<a@a.test> temporarily rejected RCPT <b@b.test>: ")
     assert world.decisions("rcpt") == [("defer", "false")]
 
 
@@ -136,8 +107,8 @@ def test_a_policy_that_fails_is_let_through(world):
 def test_a_message_is_not_held(world, policy):
     _, edits = world.session(policy)
     assert edits == ()
-    assert world.log == [f"dry run: {HOST} would be held: frozen by the DATA ACL"]
-    assert ("messages_total", "accept") in world.metrics
+    assert world.logged == [f"dry run: {HOST} would be held: frozen by the DATA ACL"]
+    assert ("messages_total", "accept") in world.counts.events
 
 
 def test_what_another_acl_holds_stays_held(world):
@@ -183,7 +154,7 @@ def test_a_statement_on_trial_hides_no_other(world, statements, outcome, log):
     text = statements.replace("control = dry_run", "control = dry_run\n       log_message = a")
     replies, _ = world.session(f"begin acl\n{inner}acl_check_rcpt:\n  {text}\n")
     assert replies[3].outcome is outcome
-    marked = [line.partition("rejected RCPT <b@b.test>: ") for line in world.log]
+    marked = [line.partition("rejected RCPT <b@b.test>: ") for line in world.logged]
     assert [(line[0].startswith("dry run: "), line[2]) for line in marked] == [(text == "a", text) for text in log]
 
 
@@ -192,10 +163,11 @@ def test_the_whole_acl(world):
     assert world.session(policy)[0][3].outcome is Outcome.OK
 
 
-def test_session_shows_it(world):
-    world.file.write_text("dry_run = yes\nbegin acl\nacl_check_mail:\n  deny message = no\n")
+def test_session_shows_it(tmp_path):
+    policy = tmp_path / "policy.conf"
+    policy.write_text("dry_run = yes\nbegin acl\nacl_check_mail:\n  deny message = no\n")
     done = subprocess.run(
-        [Path(sys.executable).with_name("policyd"), "session", "-c", world.file, "--client", "192.0.2.1"],
+        [Path(sys.executable).with_name("policyd"), "session", "-c", policy, "--client", "192.0.2.1"],
         input="MAIL FROM:<a@a.test>\nQUIT\n",
         capture_output=True,
         text=True,
@@ -211,4 +183,4 @@ def test_a_drop_that_is_not_enforced_is_no_drop(world):
     talk.connect(Client(ip_address("192.0.2.1")))
     talk.helo("c.test")
     talk.close()
-    assert world.log[-1] == "quit"
+    assert world.logged[-1] == "quit"

@@ -121,4 +121,4 @@ def test_nothing_happens_outside_of_an_event():
     session = exchange(
         "begin acl\nacl_check_mail:\n  deny message = <$event_name$event_data$event_defer_errno>\n", *DIALOGUE
     )
-    assert "550 <>" in session.replies
+    assert "550 <0>" in session.replies

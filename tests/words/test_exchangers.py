@@ -79,3 +79,27 @@ def test_the_servers_own_address_is_local():
     assert is_in("@[]", "[IPv6:2001:db8::1]", local_address="2001:db8::1")[0] is True
     assert is_in("@[]", "[203.0.113.1]", local_address="203.0.113.2")[0] is False
     assert is_in("@", "MX.example.org")[0] is True
+
+
+@pytest.mark.parametrize(
+    "literal, answer",
+    [
+        ("[127.0.0.1]", True),
+        ("[IPv6:::1]", True),
+        ("[198.51.100.25]", True),  # the primary host name's
+        ("[203.0.113.9]", False),
+        ("[ipv6:::9]", False),
+        ("127.0.0.1", False),
+        ("[300.0.0.1]", False),
+        ("[]", False),
+    ],
+)
+def test_literals_of_this_host(literal, answer):
+    assert is_in("@[]", literal)[0] is answer
+
+
+def test_nobody_knows_where_this_host_is():
+    policy = "primary_hostname = failing.test\nbegin acl\nacl_check_rcpt:\n  accept domains = @[]\n"
+    world = World(ZONE, ["failing.test"])
+    session = exchange(policy, "EHLO h", "MAIL FROM:<a@x>", "RCPT TO:<b@[203.0.113.9]>", world=world)
+    assert session.replies[-1][:3] == "451"

@@ -11,20 +11,17 @@ CASES = [
     (r"${utf8_domain_to_alabel:\xc3\xa9.example}", "xn--9ca.example"),
     ("${utf8_domain_to_alabel:abc.Example}", "abc.Example"),
     ("${utf8_domain_to_alabel:}", ""),
-    (
-        r"${utf8_domain_to_alabel:\xff}",
-        "Failed: error converting '\xff': 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
-    ),
+    (r"${utf8_domain_to_alabel:\xff}", r"Failed: error converting utf8 (\377) to alabel: string encoding error"),
+    (r"${utf8_domain_to_alabel:Stra\xc3\x9fe.DE}", "xn--strae-oqa.de"),
     ("${utf8_domain_from_alabel:xn--9ca.example}", "\xc3\xa9.example"),
     ("${utf8_domain_from_alabel:abc}", "abc"),
     (r"${utf8_localpart_to_alabel:\xc3\xa9}", "xn--9ca"),
     ("${utf8_localpart_to_alabel:abc}", "abc"),
     ("${utf8_localpart_from_alabel:xn--9ca}", "\xc3\xa9"),
-    ("${utf8_localpart_from_alabel:abc}", "Failed: error converting 'abc': it does not begin with xn--"),
-    (
-        r"${utf8_localpart_from_alabel:xn--\xff}",
-        "Failed: error converting 'xn--\xff': 'utf-8' codec can't decode byte 0xff in position 4: invalid start byte",
-    ),
+    ("${utf8_localpart_from_alabel:abc}", "Failed: error converting alabel (abc) to utf8: bad alabel prefix"),
+    (r"${utf8_localpart_from_alabel:xn--\xff}", r"Failed: error converting alabel (xn--\377) to utf8: Invalid input"),
+    (r"${utf8_localpart_to_alabel:\xff}", r"Failed: error converting utf8 (\377) to alabel: l_u2a: bad UTF-8 input"),
+    (r"${utf8_domain_from_alabel: caf\xe9.xn--9ca }", "caf\xe9.\xc3\xa9"),
 ]
 
 

@@ -6,13 +6,10 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
+from parts import exchange
 
-from policyd import metrics, words
-from policyd.config import load
 from policyd.conversation import Conversation
-from policyd.resolver.zone import ZoneResolver
-from policyd.stores import MemoryStore
-from policyd.transaction import Client, Services
+from policyd.transaction import Client
 
 ZONE = """\
 1.2.0.192.in-addr.arpa PTR host.test.
@@ -22,30 +19,11 @@ host.test              A   192.0.2.1
 RESULTS = ["pass", "fail", "permerror", "temperror"]
 
 
-class Log(list):
-    """The main log."""
-
-    def write(self, target, text):
-        if target == "main":
-            self.append(text)
-
-
-class Counts(list):
-    """What was reported."""
-
-    def count(self, name, amount=1, **labels):
-        metrics.check(name, labels)
-        self.append((name, *labels.values()))
-
-    def observe(self, name, value, **labels):
-        metrics.check(name, labels)
-
-
 class Dns:
     """Zone files, vouched for or not; remembers what was asked."""
 
-    def __init__(self, file, secure=False):
-        self._zone = ZoneResolver([file], failing=["3.2.0.192.in-addr.arpa"])
+    def __init__(self, zone, secure=False):
+        self._zone = zone
         self._secure = secure
         self.asked = []
 
@@ -57,24 +35,25 @@ class Dns:
         return self
 
 
-class World:
+class World(exchange.World):
     """Policies as text, and clients that connect."""
 
-    def __init__(self, directory, secure=False):
-        words.load()
-        (directory / "zone").write_text(ZONE)
-        self.file = directory / "policy.conf"
-        self.log, self.metrics, self.dns = Log(), Counts(), Dns(directory / "zone", secure)
+    def __init__(self, secure=False):
+        super().__init__(ZONE, failing=["3.2.0.192.in-addr.arpa"])
+        self.dns = Dns(self.services.resolver, secure)
+        self.services = replace(self.services, resolver=self.dns)
+
+    def talk(self, policy):
+        return Conversation(exchange.load(policy), self.services)
 
     def connect(self, policy, address="192.0.2.1", name=""):
-        self.file.write_text(f"begin acl\nacl_check_connect:\n{policy}")
-        talk = Conversation(load(self.file), Services(self.dns, MemoryStore(), self.metrics, self.log))
+        talk = self.talk(f"begin acl\nacl_check_connect:\n{policy}")
         return talk.connect(Client(ip_address(address) if address else None, name=name)).code
 
 
 @pytest.fixture
-def world(tmp_path):
-    return World(tmp_path)
+def world():
+    return World()
 
 
 @pytest.mark.parametrize(
@@ -104,26 +83,27 @@ def test_one_lookup_is_enough(world):
     policy = "  warn iprev = *\n  warn logwrite = $sender_host_name $sender_host_dnssec\n  accept iprev = pass\n"
     world.connect(policy)
     assert world.dns.asked == ["1.2.0.192.in-addr.arpa", "host.test"]
-    assert world.log == ["host.test no"]
-    assert [entry for entry in world.metrics if entry[0] == "iprev_results_total"] == [("iprev_results_total", "pass")]
+    assert world.logged == ["host.test no"]
+    assert [event for event in world.counts.events if event[0] == "iprev_results_total"] == [
+        ("iprev_results_total", "pass")
+    ]
 
 
 @pytest.mark.parametrize(("secure", "answer"), [(True, "yes"), (False, "no")])
-def test_dnssec(tmp_path, secure, answer):
-    world = World(tmp_path, secure)
+def test_dnssec(secure, answer):
+    world = World(secure)
     world.connect("  accept logwrite = $sender_host_dnssec\n")
-    assert world.log == [answer]
+    assert world.logged == [answer]
 
 
 @pytest.mark.parametrize(("secure", "answer"), [(True, "yes"), (False, "no")])
-def test_dnssec_of_the_name_in_helo(tmp_path, secure, answer):
-    world = World(tmp_path, secure)
+def test_dnssec_of_the_name_in_helo(secure, answer):
+    world = World(secure)
     text = "begin acl\nacl_check_helo:\n  warn verify = helo\n  accept logwrite = $sender_helo_dnssec\n"
-    world.file.write_text(text)
-    talk = Conversation(load(world.file), Services(world.dns, MemoryStore(), world.metrics, world.log))
+    talk = world.talk(text)
     talk.connect(Client(ip_address("192.0.2.1")))
     talk.helo("host.test")
-    assert world.log == [answer]
+    assert world.logged == [answer]
 
 
 def test_what_is_not_asked_for_is_not_looked_up(world):

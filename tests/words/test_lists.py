@@ -47,13 +47,13 @@ CASES = [
     ("${sort{b:a}{lt x}{$item}}", "a:b"),
     (
         "${sort{b:a}{eq}{$item}}",
-        'Failed: comparator "eq" not handled for sort: <, <=, >, >=, lt, le, gt, ge, lti, lei, gti, gei are',
+        "Failed: comparator not handled for sort",
     ),
     (
         "${sort{b:a}{ lt}{$item}}",
-        'Failed: comparator " lt" not handled for sort: <, <=, >, >=, lt, le, gt, ge, lti, lei, gti, gei are',
+        "Failed: comparator not handled for sort",
     ),
-    ("${sort{b:a}{lt}{}}", "Failed: the extractor of sort gave nothing"),
+    ("${sort{b:a}{lt}{}}", 'Failed: field-extract in sort: ""'),
     ("${if forany{a:b}{eq{$item}{b}}{y}{n}}", "y"),
     ("${if forany{a:b}{eq{$item}{c}}{y}{n}}", "n"),
     ("${if forany{}{eq{a}{a}}{y}{n}}", "n"),
@@ -97,10 +97,10 @@ CASES = [
     ("${listnamed:+more}", "c : d::e"),
     ("${listnamed_d:local}", "a.b : c : d::e : x::y"),
     ("${listnamed_h:local}", "192.0.2.1"),
-    ("${listnamed_a:local}", 'Failed: there is no named address list "local"'),
-    ("${listnamed_x:local}", 'Failed: bad suffix on "list" operator: a, d, h and l exist'),
-    ("${listnamed_:local}", 'Failed: bad suffix on "list" operator: a, d, h and l exist'),
-    ("${listnamed:nosuch}", 'Failed: there is no named list "nosuch"'),
+    ("${listnamed_a:local}", 'Failed: "local" is not a named address list'),
+    ("${listnamed_x:local}", 'Failed: bad suffix on "list" operator'),
+    ("${listnamed_:local}", 'Failed: bad suffix on "list" operator'),
+    ("${listnamed:nosuch}", 'Failed: "nosuch" is not a named list'),
     ("${listnamed:round}", 'Failed: the list "round" holds itself'),
 ]
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 from parts.expanding import Expander
 
-expand = Expander()
+expand = Expander(
+    "hostlist near = !1.2.3.9 : 1.2.3.0/24\n"
+    "hostlist names = *.example.org : 1.2.3.4\n"
+    "hostlist ignoring = +ignore_unknown : mx.example.org : +near\n"
+    "hostlist keys = iplsearch;/nonexistent\n"
+)
 
 CASES = [
     ("${if match{abc}{b}{y}{n}}", "y"),
@@ -34,9 +39,22 @@ CASES = [
     ("${if match_ip{}{*}{y}{n}}", "y"),
     ("${if match_ip{}{1.2.3.4}{y}{n}}", "n"),
     ("${if match_ip{x}{*}{y}{n}}", 'Failed: "x" is not an IP address'),
+    ("${if match_ip{1.2.3.4}{+near}{y}{n}}", "y"),
+    ("${if match_ip{1.2.3.9}{10.0.0.0/8 : +near}{y}{n}}", "n"),
+    ("${if match_ip{1.2.3.4}{!+near}{y}{n}}", "n"),
+    ("${if match_ip{1.2.3.4}{+names}{y}{n}}", "n"),  # whether it has such a name cannot be known
+    ("${if match_ip{1.2.3.4}{+ignoring}{y}{n}}", "y"),
+    (
+        "${if match_ip{1.2.3.4}{+keys}{y}{n}}",
+        "Failed: failed to open /nonexistent for linear search: No such file or directory",
+    ),
+    ("${if match_ip{1.2.3.4}{+nosuch}{y}{n}}", 'Failed: unknown named host list "+nosuch"'),
+    ("${if match_address{a}{*}{y}{n}}", "n"),
+    ("${if match_address{a}{^a}{y}{n}}", "n"),
+    ("${if match_address{a}{!*}{y}{n}}", "y"),
     (
         "${if match_ip{1.2.3.4}{$x}{y}{n}}",
-        'Failed: "$x" is not an address, a network or a lookup: names mean nothing here',
+        'Failed: "$x" is not an address, a network or a lookup',
     ),
 ]
 

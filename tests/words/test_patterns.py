@@ -10,10 +10,13 @@ from policyd.language.lists import MAX_COMPILED
 
 YES, NO, LATER = "250 Accepted", "550 Administrative prohibition", "451 Temporary local problem - please try later"
 
+REFUSED = "H=(h) [192.0.2.1] F=<a@x> rejected RCPT <{}>"
+
 
 def answer(recipients, recipient="b@y.org", **files):
     """The reply to RCPT, and the log: whether *recipient* is in an address list."""
-    policy = f"begin acl\nacl_check_rcpt:\n  accept recipients = {recipients}\n    logwrite = $recipient_data\n"
+    policy = "primary_hostname = mx.example.org\nbegin acl\nacl_check_rcpt:\n"
+    policy += f"  accept recipients = {recipients}\n    logwrite = $recipient_data\n"
     session = exchange(policy, "EHLO h", "MAIL FROM:<a@x>", f"RCPT TO:<{recipient}>")
     return session.replies[-1], session.log
 
@@ -26,6 +29,27 @@ def file(tmp_path):
         return path
 
     return write
+
+
+@pytest.mark.parametrize(
+    "item, recipient, data",
+    [
+        ("*@@", "b@mx.example.org", "*@mx.example.org"),
+        ("b@@", "b@mx.example.org", "b@mx.example.org"),
+        ("*@@", "b@y.org", None),
+        ("*@@[]", "b@y.org", None),
+        ("a@@", "b@mx.example.org", None),
+        ("nobody@x : *@@ : other@x", "b@mx.example.org", "*@mx.example.org"),
+        ("y.org", "b@y.org", "@y.org"),
+        ("*.org", "b@y.org", "@*.org"),
+        ("*", "b@y.org", "@*"),
+        ("*@y.org", "b@y.org", "*@y.org"),
+        ("@y.org", "b@y.org", None),  # the local part is empty
+        ("@*", "b@y.org", None),
+    ],
+)
+def test_domains_of_addresses(item, recipient, data):
+    assert answer(item, recipient) == ((YES, [data]) if data else (NO, [REFUSED.format(recipient)]))
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
+from pathlib import Path
 
 import pytest
 from parts.expanding import Expander
+from parts.ports import wait_until
 
 from policyd.errors import ExpansionError
 from policyd.words import programs
@@ -28,8 +29,9 @@ CASES = [
     ("${run,preexpand{/bin/echo $acl_m_x}}", "two words; $(id) q\n"),
     ("${run{/bin/false}{y} fail}", 'Failed: "run" failed and "fail" requested'),
     ("${run{/bin/sh -c 'kill -9 \\$\\$'}}", "Failed: command killed by signal 9"),
-    ("${run{}}", "Failed: the command of run is empty"),
-    ("${run{$acl_m_none}}", "Failed: the command of run is empty"),
+    ("${run{}{y}{n $runrc}}", "n 127"),
+    ("${run{$acl_m_none}{y}{n $runrc}}", "n 127"),
+    ("${run{echo a}{y}{n $runrc}}", "n 127"),
     ("${run{/bin/echo \\0}{y}{n}}", "n"),
     ("$runrc", "0"),
 ]
@@ -49,12 +51,9 @@ def test_a_program_that_does_not_end_is_ended_with_its_children(tmp_path):
     script = f"sleep 60 & echo $! > {children}; wait".replace("$", "\\$")
     started = time.monotonic()
     with pytest.raises(ExpansionError, match="command timed out"):
-        expand.run("${run{/bin/sh -c '%s'}}".replace("%s", script), seconds=0.5)
-    assert time.monotonic() - started < 5
-    with pytest.raises(ProcessLookupError):
-        for _ in range(100):
-            os.kill(int(children.read_text()), 0)
-            time.sleep(0.02)
+        expand.run("${run{/bin/sh -c '%s'}}".replace("%s", script), seconds=2)
+    assert time.monotonic() - started < 20
+    wait_until(lambda: not Path("/proc", children.read_text().strip()).exists(), "the end of its child")
 
 
 def test_a_program_that_has_closed_its_output_is_waited_for_and_ended():
@@ -64,8 +63,8 @@ def test_a_program_that_has_closed_its_output_is_waited_for_and_ended():
 
 def test_a_child_that_goes_on_is_not_waited_for():
     started = time.monotonic()
-    assert expand.run("${run{/bin/sh -c 'sleep 5 & echo x'}}") == "x\n"
-    assert time.monotonic() - started < 4
+    assert expand.run("${run{/bin/sh -c 'sleep 15 & echo x'}}") == "x\n"
+    assert time.monotonic() - started < 12
 
 
 def test_an_endless_output_ends(monkeypatch):

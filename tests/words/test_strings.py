@@ -23,7 +23,7 @@ CASES = [
     ("${substr_x:abc}", 'Failed: non-digit after underscore in "substr_x"'),
     ("${substr_1_:abcd}", 'Failed: non-digit after underscore in "substr_1_"'),
     ("${substr__1:abcd}", 'Failed: non-digit after underscore in "substr__1"'),
-    ("${substr_1_2_3:abcd}", 'Failed: wrong number of arguments for operator "substr": it takes 1 to 2'),
+    ("${substr_1_2_3:abcd}", 'Failed: non-digit after underscore in "substr_1_2_3"'),
     ("${length_2:abcd}", "ab"),
     ("${l_9:abcd}", "abcd"),
     ("${length_:abcd}", ""),

@@ -31,7 +31,7 @@ def _zone(monkeypatch):
         ("$tod_logfile", "20231115"),
         ("$tod_zone", "+0530"),
         ("$tod_zulu", "20231114221320Z"),
-        ("[$received_time]", "[]"),
+        ("[$received_time]", "[0]"),
         ("$version_number $exim_version", f"{__version__} {__version__}"),
         ("[$address_data$value$item$acl_verify_message]", "[]"),
         ("$acl_narg [$acl_arg1]", "0 []"),
