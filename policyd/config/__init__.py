@@ -21,7 +21,8 @@ from policyd.config.options import MainSection
 from policyd.config.secrets import exposed
 from policyd.config.sections import Sections
 from policyd.errors import PolicyError, Problem, Severity, Where
-from policyd.language.acl import Entry, entry, reachable, read_acls
+from policyd.language.acl import entry, read_acls
+from policyd.language.calls import Entry, reachable
 from policyd.language.compiler import Compiler
 from policyd.language.expand import compile_text
 from policyd.language.frame import Context

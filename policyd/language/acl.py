@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import Flag
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from policyd.errors import Defer, ExpansionError, ForcedFail, PolicyError, Unopened, Where
 from policyd.language import marks
+from policyd.language.acl_text import BLANK, call_words, logical_lines
+from policyd.language.calls import Entry, RunAcl, call
 from policyd.language.closures import Expression, Fixed
-from policyd.language.escapes import unescape
 from policyd.language.expand import Getter, compile_text, expanded
 from policyd.language.frame import Context
 from policyd.language.registry import COMPUTED, Kind, Word, did_you_mean
-from policyd.language.source import BLANKS, Piece, Source
+from policyd.language.source import BLANKS, Source
 from policyd.language.taint import Sink
-from policyd.language.verdict import FAIL, MAX_NESTED_ACLS, OK, VERBS, Acl, Outcome, Statement, Step, Verdict, run_acl
+from policyd.language.verdict import FAIL, OK, VERBS, Acl, Outcome, Statement, Step, Verdict, run_acl
 
 if TYPE_CHECKING:
     from policyd.language.compiler import Compiler
 
-BLANK = r"[ \t\r\n\v\f]*"
 ACL_NAME = re.compile(rf"{BLANK}([A-Za-z][A-Za-z0-9_]*){BLANK}:{BLANK}")
 WORD = re.compile(rf"{BLANK}(!?){BLANK}([A-Za-z][A-Za-z0-9_]*|[^\s=]*){BLANK}")
 VARIABLE = re.compile(rf"(\$?)(acl_[cm][0-9_][A-Za-z0-9_]*)(?={BLANK}=)")
 SET_WORD = re.compile(rf"([A-Za-z][A-Za-z0-9_]*){BLANK}(?==)")  # what ``set`` may set besides: modifiers "set NAME"
 NAME = re.compile(r"[A-Za-z0-9_.-]+")  # what can only be meant as the name of an ACL
-ARGUMENT = re.compile(rf'{BLANK}(?:"((?:[^"\\]|\\.)*)"?|([^ \t\r\n\v\f]+))', re.DOTALL)
 SPECIAL = ("message", "log_message", "acl")  # with ``set`` and ``endpass``: what is no matter of the vocabulary
 CALLED = Sink(marks.ACL_NAME, marks.REMEDIES[marks.ACL_NAME])
-MAX_ACL_ARGUMENTS = 9
 MAX_INLINE = 100  # computed ACL texts kept compiled
-
-RunAcl = Callable[[Context], Verdict]
-
 
 # -- sections
 
@@ -253,64 +246,6 @@ def _condition(run: Callable[..., Any], getter: Getter) -> Callable[[Context], O
 # -- calling ACLs
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What an ``acl_smtp_…`` option runs: a named ACL, text of its own, or whatever its expansion says."""
-
-    run: RunAcl
-    acl: Acl
-
-    def check(self, phase: Flag, compiler: Compiler) -> None:
-        """Report what cannot be used in *phase*, here and in every ACL called from here by name."""
-        check(self.acl, phase, compiler, set())
-
-    def accepts(self, compiler: Compiler) -> bool:
-        """Whether it does nothing but accept: its first statement is an ``accept`` without conditions."""
-        acl = self.acl
-        if len(acl.calls) == 1 and not acl.statements:
-            acl = compiler.acls.get(acl.calls[0][0], acl)
-        return bool(acl.statements) and acl.statements[0].verb == "accept" and not acl.statements[0].steps
-
-
-def reachable(entries: Iterable[Entry], compiler: Compiler) -> list[Acl]:
-    """What these lead to by name, themselves included, each once."""
-    found: dict[int, Acl] = {}
-    waiting = [entry.acl for entry in entries]
-    while waiting:
-        acl = waiting.pop()
-        if id(acl) not in found:
-            found[id(acl)] = acl
-            waiting += [called for name, _ in acl.calls if (called := compiler.acls.get(name))]
-    return list(found.values())
-
-
-def check(acl: Acl, phase: Flag, compiler: Compiler, seen: set[int]) -> None:
-    """Walk an ACL and the ones it calls. Each mistake is reported once, whatever leads to it."""
-    if id(acl) in seen:
-        return
-    seen.add(id(acl))
-    for phases, what, where in acl.requirements:
-        if not phases & phase:
-            allowed = ", ".join(str(member.name).lower() for member in phases)
-            compiler.report_once(
-                PolicyError.at(where, f"{what} cannot be used in the {_name(phase)} ACL", f"allowed in: {allowed}")
-            )
-    for name, where in acl.calls:
-        called = compiler.acls.get(name)
-        if called is None and name in VERBS:
-            continue
-        if called is None:
-            compiler.report_once(
-                PolicyError.at(where, f'there is no ACL named "{name}"', did_you_mean(name, list(compiler.acls)))
-            )
-        else:
-            check(called, phase, compiler, seen)
-
-
-def _name(phase: Flag) -> str:
-    return str(phase.name).lower()
-
-
 def entry(source: Source, compiler: Compiler) -> Entry:
     """Compile the value of an ``acl_smtp_…`` option. Empty text is an ACL without statements: it denies."""
     acl = Acl("", source.where())
@@ -367,7 +302,7 @@ def _found(text: str, source: Source, caller: Acl, compiler: Compiler) -> RunAcl
         if text not in VERBS:  # otherwise it is a statement, unless an ACL has this name
             return lambda ctx: run_acl(compiler.acls[text], ctx)
     inline = Acl("", source.where())
-    read_statements(inline, list(_lines(text, source)), compiler)
+    read_statements(inline, list(logical_lines(text, source)), compiler)
     caller.requirements += inline.requirements
     caller.calls += inline.calls
     caller.foreseen += inline.foreseen
@@ -398,7 +333,7 @@ def _from_file(path: str, compiler: Compiler) -> RunAcl:
         acl = known[1] if known[0] is text else None
         if acl is None:
             acl, fresh = Acl(path, Where(path, 1)), compiler.fresh()
-            read_statements(acl, list(_lines(text, Source.of(text, path, 1))), fresh)
+            read_statements(acl, list(logical_lines(text, Source.of(text, path, 1))), fresh)
             if fresh.problems:
                 raise ExpansionError(f"error in ACL: {fresh.problems[0]}")
             last[:] = [(text, acl)]
@@ -416,28 +351,9 @@ def _statements_in(path: str, ctx: Context) -> str:
         raise ExpansionError(str(error).replace(path, f'ACL file "{path}"', 1)) from None
 
 
-def _lines(text: str, source: Source) -> Iterator[Source]:
-    """The logical lines of an ACL that is written as one text: continuations and comments, but no macros."""
-    pending = ""
-    for number, line in enumerate(text.split("\n")):
-        if line.lstrip(BLANKS).startswith("#"):
-            continue
-        pending += line.lstrip(BLANKS) if pending else line
-        pending = pending.rstrip(BLANKS)
-        if pending.endswith("\\") and line.strip(BLANKS):
-            pending = pending[:-1]
-            continue
-        if pending.strip(BLANKS):
-            where = source.where()
-            yield Source.of(pending, where.file, where.line + (number if "\n" in source.text else 0))
-        pending = ""
-    if pending.strip(BLANKS):
-        yield Source.of(pending, source.where().file, source.where().line)
-
-
 def nested(source: Source, compiler: Compiler) -> Callable[[Context], Outcome]:
     """``acl = NAME argument …``: the other ACL's outcome; its messages stay behind for this statement."""
-    words = list(_arguments(source))
+    words = list(call_words(source))
     parts = [
         compile_text(word, compiler, None if number else CALLED, f"acl_arg{number}" if number else "")
         for number, word in enumerate(words)
@@ -459,33 +375,3 @@ def nested(source: Source, compiler: Compiler) -> Callable[[Context], Outcome]:
         return call(run, values, ctx).outcome
 
     return condition
-
-
-def call(run: RunAcl, arguments: tuple[str, ...], ctx: Context) -> Verdict:
-    """Run an ACL inside another, with its own ``$acl_arg1`` …"""
-    frame = ctx.frame
-    if frame.acls >= MAX_NESTED_ACLS:
-        raise ExpansionError("ACL nested too deep: possible loop")
-    saved = frame.arguments
-    frame.arguments, frame.acls = arguments, frame.acls + 1
-    try:
-        verdict = run(ctx)
-    finally:
-        frame.arguments, frame.acls = saved, frame.acls - 1
-    frame.user_message, frame.log_message = verdict.text, verdict.log
-    return verdict
-
-
-def _arguments(source: Source) -> Iterator[Source]:
-    """The blank-separated words; double quotes group, and a backslash inside them escapes."""
-    found = ARGUMENT.match(source.text)
-    count = 0
-    while found is not None and count <= MAX_ACL_ARGUMENTS:
-        quoted = found[1]
-        if quoted is not None and "\\" in quoted:
-            yield Source(unescape(quoted), (Piece(0, source.where(found.start(1)), exact=False),))
-        else:
-            group = 2 if quoted is None else 1
-            yield source.cut(found.start(group), found.end(group))
-        count += 1
-        found = ARGUMENT.match(source.text, found.end())

@@ -15,7 +15,7 @@ from policyd.language.source import Piece, Source
 from policyd.language.taint import Flow
 
 if TYPE_CHECKING:
-    from policyd.language.acl import Entry
+    from policyd.language.calls import Entry
     from policyd.language.closures import Text
     from policyd.language.verdict import Acl, Foresight
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from enum import Flag
 
 from policyd.errors import Problem, Severity
-from policyd.language.acl import Entry
+from policyd.language.calls import Entry
 from policyd.language.verdict import NEXT, VERBS, Acl, Outcome, Statement
 
 

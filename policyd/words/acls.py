@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policyd.errors import ExpansionError, ForcedFail
-from policyd.language.acl import call
+from policyd.language.calls import call
 from policyd.language.compiler import Compiler
 from policyd.language.marks import ACL_NAME, keeps_out
 from policyd.language.registry import item, test
