@@ -75,6 +75,7 @@ class Conversation:
         self.connection.watcher = _all_of(witness, trace)
         self._spoken = partial(_speak, witness)
         self.tx = self._fresh()
+        self._used = False  # the transaction: for a message, or by an ACL
         self._open = False  # between connect and the end
         self._dropped = False
 
@@ -102,7 +103,8 @@ class Conversation:
         self._ask_ahead(Phase.CONNECT)
         reply = self._judge(Phase.CONNECT)
         self._open = reply.outcome in (Outcome.OK, Outcome.DROP)
-        self._renew(self.tx.frame.captures)  # what the connect ACL has set for "the message" ends here
+        if self._used:  # what the connect ACL has set for "the message" ends here
+            self._renew(self.tx.frame.captures)
         return reply
 
     def helo(self, name: str) -> Reply:
@@ -142,8 +144,9 @@ class Conversation:
 
     def mail(self, path: str, parameters: tuple[str, ...] = ()) -> Reply:
         """MAIL: a new message begins. $0, $1 … are still what they were."""
-        if self.tx.command:  # otherwise nothing has been judged since it was renewed
+        if self._used:
             self._renew(self.tx.frame.captures)
+        self._used = True
         if self._witness:
             self._witness.story.begin_message()
         self.tx.sender = Address.parse(path, self._policy.settings.qualify_domain)
@@ -252,7 +255,8 @@ class Conversation:
         begun = self.tx.sender is not None and not (self._dropped and self.tx.phase is Phase.MAIL)
         if begun and not self.tx.message.complete:
             self._services.metrics.count("messages_total", action="abort")
-        self._renew()
+        if self._used:
+            self._renew()
 
     # -- judging
 
@@ -269,6 +273,7 @@ class Conversation:
         self.tx.message.close()
         take_back(self.tx)
         self.tx = self._fresh(captures)
+        self._used = False
         if self._witness:
             self._witness.story.forget_message()
 
@@ -292,6 +297,10 @@ class Conversation:
             self._dropped = False
             return ACCEPTED
         start, tx = time.monotonic(), self.tx
+        self._used = True
+        tx.command_rates.clear()
+        tx.reject_targets = ("main", "reject")
+        tx.frame = Frame(captures=tx.frame.captures)
         if self._witness:
             self._witness.story.begin(phase, argument)
         tx.dry_run, quarantine = self._policy.settings.dry_run, tx.quarantine
@@ -324,9 +333,6 @@ class Conversation:
             tx.command = COMMANDS[phase] + tx.command_argument
             if phase not in UNWRITTEN:
                 self.connection.commands.append(tx.command.partition(" ")[0])
-        tx.command_rates.clear()
-        tx.reject_targets = ("main", "reject")
-        tx.frame = Frame(captures=tx.frame.captures)
 
     def _verdict(self, phase: Phase) -> Verdict:
         try:

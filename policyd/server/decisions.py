@@ -15,7 +15,7 @@ from policyd.values import value_class
 MAX_VALUE = 250  # octets of one value
 MAX_RECIPIENTS = 20
 LABELS = {"proxy": "PRX"}  # where lines have Exim's names
-PLAIN = re.compile(r"""[!#-<>-\[\]-~]+""")  # printable ASCII but blank, quote, equals sign and backslash
+PLAIN = re.compile(r"""[!#-<>-\[\]-~]+""").fullmatch  # printable ASCII but blank, quote, equals sign and backslash
 
 
 @value_class
@@ -55,9 +55,15 @@ class Decision:
     def line(self) -> str:
         """``name=value`` and so on; a value with a blank, or what could be mistaken, in quotes."""
         facts = self.facts()
-        if "proxy" in facts and "proxy" not in self.tx.settings.log_selector:
-            del facts["proxy"]
-        return " ".join([f"{LABELS.get(name, name)}={_shown(name, value)}" for name, value in facts.items()])
+        if "proxy" in facts:
+            wanted = "proxy" in self.tx.settings.log_selector
+            facts = {LABELS.get(name, name): value for name, value in facts.items() if wanted or name != "proxy"}
+        return " ".join(
+            [
+                f"{name}={value if type(value) is str and name != 'reply' and PLAIN(value) else _shown(name, value)}"
+                for name, value in facts.items()
+            ]
+        )
 
     def arrival(self) -> str:
         """Exim's line for a message that is accepted; empty for anything else, whose line has been written."""
@@ -104,6 +110,6 @@ def _short(value: Any) -> Any:
 def _shown(name: str, value: Any) -> str:
     """So that nobody's text can pass for another field."""
     text = ",".join(value) if isinstance(value, list) else str(value)
-    if name != "reply" and PLAIN.fullmatch(text):
+    if name != "reply" and PLAIN(text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
