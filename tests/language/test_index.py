@@ -12,10 +12,11 @@ from parts.expanding import Silence
 
 from policyd import words
 from policyd.errors import Defer
-from policyd.language import index
+from policyd.language import index, lists
 from policyd.language.compiler import Compiler
 from policyd.language.frame import Frame
 from policyd.language.lists import NamedList, compile_list
+from policyd.language.scanning import search
 from policyd.language.source import Source
 from policyd.metrics import NoMetrics
 from policyd.policy import Phase
@@ -100,22 +101,28 @@ def answer(matcher, subject, files):
     return said, tx.frame.matched, tx.frame.captures
 
 
-def compiled(kind, text, few):
+def slowly(kind, items):
+    """What `searcher` makes of lists with modes and files, for all lists."""
+    return lambda ctx, subject: search(kind, items, ctx, subject)
+
+
+def compiled(kind, text, few, searcher):
     """A list, indexed if it has more than *few* items that can be."""
     compiler = Compiler()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(index, "FEW", few)
+        patch.setattr(lists, "searcher", searcher)
         if kind not in ("string", "ip"):
             named = Source.of("192.0.2.1" if kind == "host" else "y.org", "policy", 1)
             compiler.lists[kind, "named"] = NamedList.compile(kind, "named", named, cached=False, compiler=compiler)
         return compile_list(kind, Source.of(text, "policy", 2), compiler)
 
 
-def both(kind, text, subject, file="x.y.org\n!b.c@y.org\n"):
-    """The answers with an index and without one, from files read meanwhile."""
+def each_way(kind, text, subject, file="x.y.org\n!b.c@y.org\n"):
+    """The answers with an index and without one, and without any short cut, from files read meanwhile."""
     answers = []
-    for few in (0, 10**9):
-        matcher = compiled(kind, text, few)
+    for few, searcher in ((0, lists.searcher), (10**9, lists.searcher), (10**9, slowly)):
+        matcher = compiled(kind, text, few, searcher)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(index, "FEW", few)
             answers.append(answer(matcher, subject, Texts({"/lines": file})))
@@ -131,8 +138,8 @@ def test_written_lists(kind, data):
     items, subjects = KINDS[kind]
     chosen = data.draw(st.lists(st.builds("{}{}".format, SIGNS, items), min_size=1, max_size=14))
     text = "<; " + " ; ".join(item.replace(";", ";;") for item in chosen) + " ;"
-    indexed, in_turn = both(kind, text, data.draw(subjects))
-    assert indexed == in_turn
+    indexed, in_turn, slow = each_way(kind, text, data.draw(subjects))
+    assert indexed == in_turn == slow
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -144,8 +151,8 @@ def test_files(kind, data):
     before = data.draw(st.sampled_from(["", "!", "x.y.org : ", "y.org : !" if kind != "ip" else "!"]))
     if kind in ("host", "ip"):
         before = before.replace("x.y.org", "192.0.2.9").replace("y.org", "192.0.2.8")
-    indexed, in_turn = both(kind, f"{before}/lines", data.draw(subjects), text)
-    assert indexed == in_turn
+    indexed, in_turn, slow = each_way(kind, f"{before}/lines", data.draw(subjects), text)
+    assert indexed == in_turn == slow
 
 
 MANY = 100_000
