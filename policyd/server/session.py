@@ -10,16 +10,16 @@ from typing import Any, Protocol
 import milter
 
 from policyd.conversation import Conversation
-from policyd.edits import AddHeader, ChangeHeader, DeleteRecipient, Edit, Quarantine
 from policyd.journal import report
 from policyd.language.verdict import Outcome
 from policyd.metrics import Metrics
 from policyd.replies import TROUBLE, Reply
 from policyd.server import macros
 from policyd.server.agreement import Agreement
+from policyd.server.changes import change
 from policyd.server.decisions import Decision
 from policyd.server.mta import POSTFIX, mta
-from policyd.server.wire import client, exact, header_value, outbound, reply_lines, text
+from policyd.server.wire import client, reply_lines, text
 from policyd.transaction import Client, Log
 
 ANSWERS = {  # outcome: (what libmilter is told, default reply code, default enhanced code)
@@ -272,7 +272,7 @@ class Session:
         reply = self._talk.end_of_message()
         try:
             for edit in self._talk.edits if reply.outcome is Outcome.OK else ():
-                APPLY[type(edit)](self, edit)
+                change(self._ctx, edit, self._agreed.leading_space, self._mta.end)
         except milter.error:
             if self._is_heard():
                 raise
@@ -314,27 +314,3 @@ class Session:
             self.event = "header" if self._in_message else "connect"
             self.fault(error)
             self._hold(FAILURE)
-
-    # -- edits
-
-    def _add_header(self, edit: AddHeader) -> None:
-        value = header_value(edit.value, self._agreed.leading_space)
-        self._ctx.addheader(outbound(edit.name), value, self._mta.end if edit.index is None else edit.index)
-
-    def _change_header(self, edit: ChangeHeader) -> None:
-        value = None if edit.value is None else header_value(edit.value, self._agreed.leading_space)
-        self._ctx.chgheader(exact(edit.name), edit.index, value)
-
-    def _delete_recipient(self, edit: DeleteRecipient) -> None:
-        self._ctx.delrcpt(exact(edit.path))
-
-    def _quarantine(self, edit: Quarantine) -> None:
-        self._ctx.quarantine(outbound(edit.reason))
-
-
-APPLY: dict[type[Edit], Callable[[Session, Any], None]] = {
-    AddHeader: Session._add_header,
-    ChangeHeader: Session._change_header,
-    DeleteRecipient: Session._delete_recipient,
-    Quarantine: Session._quarantine,
-}
