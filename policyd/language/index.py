@@ -47,7 +47,7 @@ class ListItem:
 class Items:
     """Items in their order. *item* gives the one at a place, for those that are looked at.
 
-    *plain*: no mode and no file is among them.
+    *plain*: no mode and no file is among them. *few*: all of them, where no subject is spared any.
     """
 
     def __init__(self, keys: Sequence[Key | None], item: Callable[[int], ListItem]) -> None:
@@ -63,6 +63,7 @@ class Items:
                 self._rest[place] = item(place)
         self._unkeyed = tuple(self._rest.values())
         self.plain = not any(item.mode or item.lines for item in self._unkeyed)
+        self.few = None if self._places else self._unkeyed
 
     @classmethod
     def of(cls, items: Iterable[ListItem]) -> Items:

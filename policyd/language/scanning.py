@@ -48,13 +48,13 @@ def searcher(kind: str, items: Items) -> Matcher:
     """`search` in items that never change; most lists have neither files nor modes, and cost less."""
     if not items.plain:
         return lambda ctx, subject: search(kind, items, ctx, subject)
-    relevant, capturing = items.relevant, kind in CAPTURING
+    few, relevant, capturing = items.few, items.relevant, kind in CAPTURING
 
     def match(ctx: Context, subject: Any) -> str | None:
         if capturing:
             ctx.frame.captures = ()
         negated = False
-        for item in relevant(subject):
+        for item in relevant(subject) if few is None else few:
             negated = item.negated
             try:
                 value = item.match(ctx, subject)

@@ -190,12 +190,12 @@ def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
     """The verdict, when this statement ends the ACL."""
     outcome, met = _conditions(statement, ctx)
     if outcome in statement.speaks:
-        _speak(statement.verb, outcome, _roles(statement, met), ctx)
+        _speak(statement.verb, outcome, _roles(statement, met) if statement.roles else {}, ctx)
     if ctx.trace:
         ctx.trace((statement, outcome))
     ending = statement.endings[outcome]
     if ending is PASS:
-        ending = SAME if "endpass" in _roles(statement, met) else NEXT
+        ending = SAME if statement.roles and "endpass" in _roles(statement, met) else NEXT
     if ending is NEXT:
         if statement.verb == "warn":
             _go_on(statement, outcome, ctx)

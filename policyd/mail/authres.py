@@ -18,7 +18,7 @@ MAX_READ = 65536  # octets in which a field has to say whose it is
 MAX_LINE = 900  # RFC 5322 2.1.1 allows 998; the longest property has to fit, too
 
 TOKEN = re.compile(r"[!#-'*+\-.0-9A-Z^-~]+")  # RFC 2045 5.1
-ADDRESS = re.compile(r"[!#-'*+\-.0-9A-Z^-~]*@[A-Za-z0-9.-]+")
+ADDRESS = re.compile(r"(?:[!#-'*+\-0-9A-Z^-~]+(?:\.[!#-'*+\-0-9A-Z^-~]+)*)?@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 READ_TOKEN = re.compile(r"[^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]+")  # the same, and octets above 127 (RFC 6532)
 SPECIAL = re.compile(r'["\\]')
 IN_COMMENT = str.maketrans("()\\", "[]/")
@@ -36,14 +36,11 @@ class AuthResult:
     comment: str = ""
 
     @property
-    def parts(self) -> Iterator[str]:
+    def parts(self) -> list[str]:
         """The words of the result, which blanks may separate."""
-        yield f"{self.method}={self.result}"
-        if self.comment:
-            yield f"({plain(self.comment, MAX_COMMENT).translate(IN_COMMENT)})"
-        for name, value in self.properties:
-            if value:
-                yield f"{name}={written(value[:MAX_VALUE])}"
+        comment = [f"({plain(self.comment, MAX_COMMENT).translate(IN_COMMENT)})"] if self.comment else []
+        properties = [f"{name}={written(value[:MAX_VALUE])}" for name, value in self.properties if value]
+        return [f"{self.method}={self.result}", *comment, *properties]
 
 
 def authentication_results(authserv_id: str, results: Iterable[AuthResult]) -> str:
@@ -54,7 +51,7 @@ def authentication_results(authserv_id: str, results: Iterable[AuthResult]) -> s
 
 def _folded(result: AuthResult) -> str:
     """One result on one line, or on as many as it needs."""
-    parts = list(result.parts)
+    parts = result.parts
     line = " ".join(parts)
     if len(line) <= MAX_LINE:
         return line
