@@ -59,9 +59,8 @@ class Problem:
 
     def __str__(self) -> str:
         label = "" if self.severity is Severity.ERROR else "warning: "
-        what = (
-            self.message.partition("\n")[0] if SECRET.match(self.where.text) else self.message
-        )  # it may quote the line
+        quotes = SECRET.match(self.where.text)  # and the message may quote what follows
+        what = self.message.partition("\n")[0] if quotes else self.message
         lines = [f"{self.where.exact}: {label}{what}"]
         if text := _shown(self.where.text):
             lines.append(f"    {text}")

@@ -12,6 +12,7 @@ from policyd.checks.ratelimit import KEY_WORDS, Event, Limit, Update, lifetime, 
 from policyd.errors import Defer, ExpansionError
 from policyd.events import RATELIMIT
 from policyd.handover import awaited
+from policyd.language.closures import Fixed
 from policyd.language.compiler import Compiler
 from policyd.language.expand import Getter, parsed
 from policyd.language.registry import condition, did_you_mean, variable
@@ -82,7 +83,7 @@ def limited(source: Source, compiler: Compiler) -> Getter:
     _look_at_key(source, compiler)
     if "per_byte" in source.text:
         compiler.needs.add("size")
-    return lambda ctx: Placed(getter(ctx), place)
+    return Fixed(Placed(getter.value, place)) if isinstance(getter, Fixed) else lambda ctx: Placed(getter(ctx), place)
 
 
 def _look_at_key(source: Source, compiler: Compiler) -> None:
