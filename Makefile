@@ -10,7 +10,7 @@ BENCH ?= compare
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz soak bench bench-quick run lint format types check audit docs deb deb-test clean
+.PHONY: help setup demo test fuzz soak bench bench-quick run lint format types check audit docs deb deb-test image-test clean
 
 help: ## what one can make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -80,6 +80,9 @@ deb: ## a Debian package for the release that this runs on, in dist/
 
 deb-test: ## the package built, installed, used and removed in clean trees of Debian 12 and 13; root
 	@$(ROOT) env PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m packages $(DEB_ARGS)
+
+image-test: setup ## the image of Containerfile built on a clean Debian, and its daemon asked; root, debootstrap, buildah
+	@$(ROOT) env PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m packages.container
 
 clean: ## remove everything that was made here
 	rm -rf .venv .demo build dist .mypy_cache .ruff_cache .hypothesis policyd.egg-info

@@ -8,10 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from packages.tree import Tree
+from packages.tree import CHECKOUT, Tree
 
 RELEASES = ("bookworm", "trixie")
-CHECKOUT = Path(__file__).parents[2]
 LOCAL = "user = policyd\nHOSTNAME = mx.example.org\nBLOCKED_SENDERS = *@spam.example\n"
 
 DATABASES = """

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+CHECKOUT = Path(__file__).parents[2]
 MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".demo", "dist", "build", "__pycache__", ".*_cache", ".hypothesis")
