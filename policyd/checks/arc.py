@@ -15,6 +15,7 @@ from policyd.checks.canonical import RELAXED, BodyHashes, Fields
 from policyd.checks.dkim_proof import Proof, Rules, accepted, digest_of, proof_of_digest, proof_of_message
 from policyd.checks.dkim_signature import MAX_FIELD, Signature, field_tags, read
 from policyd.checks.dkim_tags import SYNTAX, DkimResult, Flaw, Unverifiable
+from policyd.mail.lexical import uncommented
 from policyd.mail.octets import lower
 from policyd.resolver import Resolver
 from policyd.values import value_class
@@ -116,13 +117,18 @@ def _instance(name: str, value: str) -> int:
     if len(value) > MAX_FIELD:
         raise Broken(f"a field longer than {MAX_FIELD} octets")
     if name == NAMES[0]:  # no tag list, but it begins like one: RFC 8617 4.1.1
-        found = _INSTANCE.match(value)
+        found = _INSTANCE.match(_uncommented(value))
         number = found[1] if found else ""
     else:
         number = field_tags(value).get("i", "")
     if not _NUMBER.fullmatch(number):
         raise Broken(f"{name} without an instance number")
     return int(number)
+
+
+def _uncommented(value: str) -> str:
+    """An ARC-Authentication-Results field; without comments, which it may have anywhere, if one is in its beginning."""
+    return value if _INSTANCE.match(value) else uncommented(value)
 
 
 def _set(fields: Fields, number: int, places: tuple[int, int, int], rules: Rules, now: float) -> ArcSet:
@@ -134,7 +140,7 @@ def _set(fields: Fields, number: int, places: tuple[int, int, int], rules: Rules
         message = replace(message, flaw=Flaw(SYNTAX, "a seal is signed"))
     if "h" in sealed:  # RFC 8617 4.1.3
         seal = replace(seal, flaw=Flaw(SYNTAX, "h= in a seal"))
-    results = fields.all[places[0]][1].partition(";")[2].strip(" \t\r\n")
+    results = _uncommented(fields.all[places[0]][1]).partition(";")[2].strip(" \t\r\n")
     return ArcSet(number, places, results, message, seal, lower(sealed.get("cv", "")))
 
 

@@ -53,10 +53,11 @@ class Fields:
         """Where the fields of this name are, from the top, in any case."""
         return self._places.get(lower(name), [])
 
-    def selected(self, names: Iterable[str], method: str) -> list[bytes]:
+    def selected(self, names: Iterable[str], method: str, own: int | None = None) -> list[bytes]:
         """What ``h=`` names, canonical: of several fields of one name the lowest first (RFC 6376 5.4.2).
 
-        A name for which there is no field, or no further one, stands for nothing.
+        A name for which there is no field, or no further one, stands for nothing. *own*: the place of the signature
+        itself, which is never among them (RFC 6376 3.5).
         """
         left: dict[str, int] = {}  # how many fields of each name are not taken yet
         found: list[bytes] = []
@@ -64,6 +65,8 @@ class Fields:
             key = lower(name)
             places = self._places.get(key, ())
             left[key] = left.get(key, len(places)) - 1
+            if left[key] >= 0 and places[left[key]] == own:
+                left[key] -= 1
             if left[key] >= 0:
                 found.append(self.form(places[left[key]], method))
         return found

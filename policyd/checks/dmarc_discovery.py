@@ -6,6 +6,7 @@ RFC 9989 4.10 walks up the tree of DNS; RFC 7489 has a public suffix list.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Protocol
@@ -42,7 +43,7 @@ class Found:
 
 
 class Records:
-    """The DMARC records of DNS. What was asked once is remembered, failures too."""
+    """The DMARC records of DNS. What was asked once is remembered, failures too. *p_required*: as RFC 7489 has them."""
 
     def __init__(self, resolver: Resolver, p_required: bool = False) -> None:
         self._resolver = resolver
@@ -70,6 +71,8 @@ class Records:
             return error
         texts = (b"".join(strings).decode("latin-1") for strings in answer.records)
         found = [record for text in texts if (record := parse_record(text, self._p_required)) is not None]
+        if self._p_required and len(found) > 1:  # RFC 7489 6.6.3 looks no further
+            return replace(found[0], usable=False)
         return found[0] if len(found) == 1 else None
 
 

@@ -90,14 +90,14 @@ def parse_record(text: str, p_required: bool = False) -> DmarcRecord | None:
 
     What is wrong in the rest gets its default, what is unknown is ignored, and
     of several tags with one name the first counts (RFC 9989 4.8). With
-    *p_required*, a missing ``p`` is as bad as a wrong one (RFC 7489 6.3).
+    *p_required*, a missing ``p`` is as bad as a wrong one, and there is no ``np`` (RFC 7489 6.3).
     """
     version = VERSION.match(text)
     if version is None:
         return None
     tags = _tags(text[version.end() :])
     rua = _uris(tags.get("rua", ""))
-    names = [name for name in ("p", "sp", "np") if name in tags]
+    names: list[str] = [name for name in (("p", "sp") if p_required else ("p", "sp", "np")) if name in tags]
     policies = {name: POLICIES.get(lower(tags[name])) for name in names}
     sound = None not in policies.values() and not (p_required and "p" not in policies)
     if not sound:

@@ -195,7 +195,7 @@ class Query(spf.query):  # type: ignore[misc]
             return _LITERALS[macro]
         if in_domain and macro[2] in "slSL" and not self.l.isascii():
             return _NO_LABEL  # RFC 8616 section 4: such a term never matches
-        text: str = super().expand(macro, in_domain)
+        text: str = super().expand(macro[:3] + macro[3:].lower(), in_domain)  # to pyspf, R is no transformer
         return text
 
     # -- exp=: RFC 7208 6.2

@@ -90,7 +90,7 @@ def claimed_ids(value: str) -> tuple[str, ...]:
     A version may follow, comments may stand everywhere, the name may be quoted
     or, against the RFC, in pieces.
     """
-    words = list(_first_words(value[:MAX_READ]))
+    words = list(filter(None, _first_words(value[:MAX_READ])))
     if not words:
         return ()
     joined = "".join(words[: next((at for at, word in enumerate(words) if at and NUMBER.fullmatch(word)), None)])
@@ -99,7 +99,7 @@ def claimed_ids(value: str) -> tuple[str, ...]:
 
 
 def _first_words(value: str) -> Iterator[str]:
-    """The words up to the first semicolon, comments left out and quotes taken off."""
+    """The words up to the first semicolon, comments left out and quotes taken off; some are empty."""
     at, word = 0, ""
     while at < len(value) and value[at] != ";":
         end = {"(": comment_end, '"': quoted_end}.get(value[at], _run_end)(value, at)
@@ -107,14 +107,14 @@ def _first_words(value: str) -> Iterator[str]:
             break
         text = value[at:end]
         if text[0] in ' \t\r\n("':
-            if word:
-                yield word
-            word = unquoted(text[1:-1]) if text[0] == '"' else ""
+            yield word
+            word = ""
+            if text[0] == '"':
+                yield unquoted(text[1:-1])
         else:
             word += text
         at = end
-    if word:
-        yield word
+    yield word
 
 
 def _run_end(value: str, at: int) -> int:

@@ -144,5 +144,6 @@ def _report(tx: Transaction) -> Iterator[AuthResult]:
     """RFC 8617 10.2; not before it has been asked for."""
     outcome = _known(tx)
     if outcome:
-        oldest = str(outcome.oldest_pass) if outcome.oldest_pass else ""
+        number = outcome.oldest_pass
+        oldest = str(number if number > 1 else 0) if number else ""  # 0: all hold (RFC 8617 5.2, step 5)
         yield AuthResult("arc", _arc_state(tx), (("header.oldest-pass", oldest),), outcome.reason)

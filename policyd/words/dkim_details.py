@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 
 from policyd.checks.dkim import DkimSignature
@@ -10,6 +11,7 @@ from policyd.checks.dkim_signature import ALGORITHMS
 from policyd.language.marks import client_controlled
 from policyd.language.registry import variable
 from policyd.mail.authres import AuthResult
+from policyd.resolver.names import ascii_name
 from policyd.transaction import Transaction
 from policyd.words.authres import reports
 from policyd.words.dkim import current, turn_of
@@ -84,16 +86,24 @@ def _report(tx: Transaction) -> Iterator[AuthResult]:
     """
     asked = "dkim" in tx.facts
     found = signatures(tx) if was_examined(tx) else ()
-    for one in found:
-        yield AuthResult("dkim", str(one.result), tuple(_properties(one)), one.reason)
+    told = [tuple(_properties(one)) for one in found]
+    for one, properties in zip(found, told, strict=True):
+        which = (("header.b", b64encode(one.signature.octets[:6]).decode()),) if told.count(properties) > 1 else ()
+        yield AuthResult("dkim", str(one.result), properties + which, one.reason)  # RFC 6008: which of those alike
     if asked and not found:
         yield AuthResult("dkim", "none")
 
 
 def _properties(one: DkimSignature) -> Iterator[tuple[str, str]]:
     said = one.signature
-    yield "header.d", said.domain
-    yield "header.i", said.identity
-    yield "header.s", said.selector
+    local_part, at, domain = said.identity.rpartition("@")
+    yield "header.d", _a_labels(said.domain)
+    yield "header.i", f"{local_part}{at}{_a_labels(domain)}"
+    yield "header.s", _a_labels(said.selector)
     yield "header.a", said.algorithm if said.algorithm in ALGORITHMS else ""
     yield "policy.dkim-l", str(said.length) if one.proof.unsigned else ""
+
+
+def _a_labels(name: str) -> str:
+    """A name as it was written, but for U-labels: the field is ASCII."""
+    return name if name.isascii() else ascii_name(name) or name

@@ -69,6 +69,14 @@ def test_what_they_saw() -> None:
     assert (first.validity, second.validity) == ("none", "pass")
 
 
+@pytest.mark.parametrize("start", ["(by; me) i=1;", " (a) i (b) = (c) 1 (d) ;", "\r\n\ti=1;"])
+def test_comments_before_the_number(start: str) -> None:
+    """RFC 8617 4.2.1: CFWS. What the seal signs is not read first."""
+    field = b"ARC-Authentication-Results: "
+    (only,) = outcome(chain(1).replace(field + b"i=1;", field + start.encode())).sets
+    assert (only.instance, only.results) == (1, "b.test;\n spf=pass smtp.mailfrom=a.test;\n arc=none")
+
+
 def test_the_oldest_that_passes() -> None:
     """RFC 8617 5.2 step 5: a list in the middle changed the message, and sealed it again."""
     changed = chain(1).replace(b"Subject:  hello", b"Subject: [list] hello")

@@ -137,6 +137,16 @@ def test_selected(names: list[str], values: list[str]) -> None:
     assert [form.decode().strip().partition(":")[2] for form in forms] == values
 
 
+@pytest.mark.parametrize(
+    ("own", "values"),
+    [(0, ["4", "3"]), (2, ["4", "1"]), (3, ["3", "1"]), (1, ["4", "3", "1"]), (None, ["4", "3", "1"])],
+)
+def test_a_signature_does_not_sign_itself(own: int | None, values: list[str]) -> None:
+    """RFC 6376 3.5, h=."""
+    forms = Fields(HEADER).selected(["to"] * 4, "relaxed", own)
+    assert [form.decode().strip().partition(":")[2] for form in forms] == values
+
+
 # -- hashing
 
 

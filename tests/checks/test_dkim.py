@@ -124,6 +124,7 @@ def test_a_key_without_its_wrapping() -> None:
         {"h": "From : To :\t Subject"},
         {"h": "from:from:to:to:to:date:x-nothing"},  # signs that there is no more of them
         {"h": "from:"},
+        {"h": "from:dkim-signature"},  # not of itself, RFC 6376 3.5
         {"i": "@a.test"},
         {"i": "user@a.test"},
         {"i": "user@sub.a.test"},
@@ -151,6 +152,13 @@ def test_utf_8_names() -> None:
     domain = "bücher.test".encode().decode("latin-1")
     records = published(KEY, name="s._domainkey.xn--bcher-kva.test")
     assert verdict(signed(MESSAGE, KEY, d=domain, i="@sub.xn--bcher-kva.test"), records) == ("pass", "")
+
+
+def test_a_u_label_of_more_than_63_octets() -> None:
+    """Its A-label has no more, and only that is in DNS."""
+    domain = ("ドメイン" * 6 + ".test").encode().decode("latin-1")
+    records = published(KEY, name="s._domainkey.xn--eckaaaaa7wbbbbb61accccc24addddd.test")
+    assert verdict(signed(MESSAGE, KEY, d=domain), records) == ("pass", "")
 
 
 # -- signatures that are wrong in themselves

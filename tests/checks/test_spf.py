@@ -462,6 +462,7 @@ def test_a_record_made_to_keep_us_busy(zone: Path, terms: str, result: str) -> N
         ("%{d}.d.test", "user@v.test", V4, "pass"),
         ("%{D}.d.test", "user@V.Test", V4, "pass"),
         ("%{dr}.d.test", "user@v.test", V4, "pass"),
+        ("%{dR}.d.test", "user@v.test", V4, "pass"),
         ("%{d1}.d1.test", "user@v.test", V4, "pass"),
         ("%{d9}.d.test", "user@v.test", V4, "pass"),
         ("%{d001}.d1.test", "user@v.test", V4, "pass"),

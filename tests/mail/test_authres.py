@@ -41,6 +41,9 @@ A_LOT = 10_000_000  # characters
          'Authentication-Results: mx;\n\tm=r smtp.remote-ip="2001:db8::1"'),
         ("mx", [AuthResult("m", "r", (("a.b", "user@example.com"),))],
          "Authentication-Results: mx;\n\tm=r a.b=user@example.com"),
+        ("mx", [AuthResult("m", "r", (("a.b", "a..b@x.test"),))],  # no dot-atom
+         'Authentication-Results: mx;\n\tm=r a.b="a..b@x.test"'),
+        ("mx", [AuthResult("m", "r", (("a.b", "@x..test"),))], 'Authentication-Results: mx;\n\tm=r a.b="@x..test"'),
         ("mx", [AuthResult("m", "r", (("a.b", "x; dmarc=pass"),))],
          'Authentication-Results: mx;\n\tm=r a.b="x; dmarc=pass"'),
         ("mx", [AuthResult("m", "r", (("a.b", "x\r\nBcc: y\0\xfc"),))],
@@ -133,7 +136,7 @@ def ascii_part(text):
         ("mx.test none", ["mx.test", "mx.testnone"]),
         ("mx(a).test; none", ["mx", "mx.test"]),
         ("mx . test; none", ["mx", "mx.test"]),
-        ('"mx"."test"; none', ["mx.", "mx.test"]),
+        ('"mx"."test"; none', ["mx", "mx.test"]),
         ("mx.test/1; none", ["mx.test"]),
         ("mx.test=1; none", ["mx.test"]),
         ("mx.test@x; none", ["mx.test"]),

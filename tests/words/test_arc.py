@@ -150,7 +150,8 @@ def test_what_they_saw(world: World) -> None:
 @pytest.mark.parametrize(
     ("message", "field"),
     [
-        (TWO, "arc=pass header.oldest-pass=1"),
+        (TWO, "arc=pass header.oldest-pass=0"),  # RFC 8617 5.2, step 5: all of them
+        (LIST, "arc=pass header.oldest-pass=2"),
         (BROKEN, "arc=fail (message signature 2: the body has changed)"),
         (MESSAGE, "arc=none"),
     ],

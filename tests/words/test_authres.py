@@ -123,6 +123,7 @@ def test_it_puts_the_field_on_top(world):
         "mx.here.test;\n\tspf=pass",
         "MX.Here.TEST; spf=pass",
         "mx.here.test 1; spf=pass",
+        '"mx.here.test"1; spf=pass',
         "mx.here.test. ; spf=pass",
         "(comment) mx.here.test (comment) 1; spf=pass",
         "mx(comment).here.test; spf=pass",

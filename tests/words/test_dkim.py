@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from ipaddress import ip_address
@@ -13,6 +14,7 @@ from parts.signing import Records, ed25519, parted, rsa, signed
 from policyd.conversation import Conversation, Reply
 from policyd.errors import PolicyError
 from policyd.language.verdict import Outcome
+from policyd.mail.authres import written
 from policyd.policy import Phase
 from policyd.transaction import Client, Connection, Transaction
 
@@ -24,6 +26,7 @@ RECORDS = {
     "s._domainkey.b.test": f"v=DKIM1; k=rsa; t=y; n=my notes; s=email; g=us*; p={KEY.public}",
     "e._domainkey.a.test": f"k=ed25519; p={ED.public}",
     "strict._domainkey.a.test": f"t=s; p={KEY.public}",
+    "s._domainkey.xn--bcher-kva.test": f"v=DKIM1; p={KEY.public}",
     "failing._domainkey.a.test": None,
 }
 PASS = signed(MESSAGE, KEY)
@@ -589,6 +592,12 @@ def test_one_question_for_all_words(world: World) -> None:
 
 # -- what others are told
 
+TWINS = signed(PASS, KEY, h="from")
+TWIN_RESULTS = ";\\n\t".join(
+    f"dkim=pass header.d=a.test header.s=s header.a=rsa-sha256 header.b={written(octets.decode())}"
+    for octets in re.findall(rb"; b=(.{8})", TWINS)
+)
+
 
 @pytest.mark.parametrize(
     ("message", "field"),
@@ -610,6 +619,11 @@ def test_one_question_for_all_words(world: World) -> None:
             signed(PASS, KEY, d="b.test"),
             "dkim=pass header.d=b.test header.s=s header.a=rsa-sha256;\\n\tdkim=pass header.d=a.test header.s=s"
             " header.a=rsa-sha256",
+        ),
+        (TWINS, TWIN_RESULTS),  # RFC 6008: which of two that look alike
+        (
+            signed(MESSAGE, KEY, d="b\xc3\xbccher.test", i="x@b\xc3\xbccher.test"),
+            "dkim=pass header.d=xn--bcher-kva.test header.i=x@xn--bcher-kva.test header.s=s header.a=rsa-sha256",
         ),
     ],
 )
