@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator
 
@@ -60,7 +59,7 @@ def _octets(encoding: str, text: str) -> bytes | None:
         return plain.encode("latin-1")
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one, too
         return None
 
 

@@ -15,6 +15,7 @@ from policyd.mail.rfc2047 import decoded, unknown_charset
         ("=?utf-8?q?a_b?=", "a b", "a b"),
         ("=?utf-8?q?\xc3\xa9?=", "\xe9", "\xe9"),
         ("=??q?a?=", "a", "a"),
+        ("=?utf-8?b?6Q\xbaQ=?=", b"=?utf-8?b?6Q\xbaQ=?=", b"=?utf-8?b?6Q\xbaQ=?="),  # not Base64
         ("=?UTF-8?B?Y2Fmw6k=?=", "café", "café"),
         ("=?ISO-8859-1?Q?caf=E9?=", "café", b"caf\xe9"),
         ("=?ISO-8859-1*fr?Q?caf=E9?=", "café", b"caf\xe9"),  # RFC 2231 section 5
