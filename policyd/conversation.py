@@ -17,7 +17,7 @@ from policyd.events import DECISION
 from policyd.explanations import Witness
 from policyd.handover import arrive, refusal, reveal, take_back
 from policyd.journal import report
-from policyd.language.frame import Frame, Trace
+from policyd.language.frame import Frame, Trace, both
 from policyd.language.verdict import Foresight, Outcome, Verdict
 from policyd.mail.address import Address
 from policyd.mail.message import Message
@@ -72,7 +72,7 @@ class Conversation:
         self._witness = witness
         self._watch = Watch.of(policy.needs)
         self.connection = Connection(Client())
-        self.connection.watcher = _all_of(witness, trace)
+        self.connection.watcher = both(witness.story.tell if witness else None, trace)
         self._spoken = partial(_speak, witness)
         self.tx = self._fresh()
         self._used = False  # the transaction: for a message, or by an ACL
@@ -356,11 +356,3 @@ def _speak(witness: Witness | None, tx: Transaction, verdict: Verdict) -> Reply:
     action = ACTIONS[reply.outcome]
     tx.services.metrics.count("decisions_total", phase=NAMES[tx.phase], action=action, enforced=enforced)
     return reply
-
-
-def _all_of(witness: Witness | None, trace: Trace | None) -> Trace | None:
-    """Both who may want to know what is evaluated, from the beginning."""
-    if witness is None or trace is None:
-        return witness.story.tell if witness else trace
-    tell, other = witness.story.tell, trace
-    return lambda event: (tell(event), other(event))

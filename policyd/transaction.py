@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar, overload
 from policyd.crowd import Crowd
 from policyd.events import Event, Watched, fire
 from policyd.files import Files
-from policyd.language.frame import Frame, Trace
+from policyd.language.frame import Frame, Trace, both
 from policyd.language.patterns import compiled
 from policyd.mail.address import Address
 from policyd.mail.message import Header, Message, added_lines
@@ -146,10 +146,7 @@ class Connection:
     @property
     def traces(self) -> Trace | None:
         """All who want to know what is evaluated."""
-        first, second = self.watcher, self.trace
-        if first is None or second is None:
-            return first or second
-        return lambda event: (first(event), second(event))
+        return both(self.watcher, self.trace)
 
 
 @dataclass(slots=True)

@@ -46,8 +46,7 @@ class Fields:
         self._places: dict[str, list[int]] = {}
         self._forms: dict[tuple[int, str], bytes] = {}
         for place, (name, _) in enumerate(self.all):
-            key = name.rstrip(" \t")
-            self._places.setdefault(key.lower() if key.isascii() else lower(key), []).append(place)
+            self._places.setdefault(lower(name.rstrip(" \t")), []).append(place)
 
     def places(self, name: str) -> list[int]:
         """Where the fields of this name are, from the top, in any case."""

@@ -8,7 +8,7 @@ import re
 from enum import StrEnum
 
 from policyd.mail.octets import visible
-from policyd.resolver.names import ascii_name
+from policyd.resolver.names import MAX_SPELLING, in_a_labels
 from policyd.values import value_class
 
 MAX_SHOWN = 40  # characters of somebody else's text in a reason
@@ -18,7 +18,6 @@ BLANKS = " \t\r\n"
 _ESCAPE = re.compile(r"=([0-9A-F]{2})?")
 _DOMAIN = re.compile(r"[\w\x80-\xff-]{1,63}(?:\.[\w\x80-\xff-]{1,63})*", re.ASCII)
 MAX_DOMAIN = 253
-MAX_SPELLING = 1000  # octets of a name in U-labels
 
 
 class DkimResult(StrEnum):
@@ -128,6 +127,6 @@ def unquoted(text: str, what: str) -> str:
 
 def is_domain(text: str) -> bool:
     """Whether *text* can be a domain name or a selector; RFC 8616 allows UTF-8, often longer than its A-labels."""
-    if not text.isascii() and len(text) <= MAX_SPELLING:
-        text = ascii_name(text) or text
+    if len(text) <= MAX_SPELLING:
+        text = in_a_labels(text)
     return len(text) <= MAX_DOMAIN and _DOMAIN.fullmatch(text) is not None

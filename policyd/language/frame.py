@@ -35,6 +35,13 @@ Trace = Callable[[tuple[Any, Any]], object]
 """
 
 
+def both(first: Trace | None, second: Trace | None) -> Trace | None:
+    """Each of two who may want to know."""
+    if first is None or second is None:
+        return first or second
+    return lambda event: (first(event), second(event))
+
+
 class Context(Protocol):
     """The language's view of a transaction."""
 

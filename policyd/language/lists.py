@@ -21,7 +21,7 @@ from policyd.language.frame import Context
 from policyd.language.index import Items, Key, ListItem
 from policyd.language.parser import parse
 from policyd.language.registry import Kind, Word
-from policyd.language.scanning import MODES, Matcher, Unknown, search, searcher
+from policyd.language.scanning import MODES, Matcher, Unknown, searcher
 from policyd.language.source import BLANKS, Source
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def compile_list(kind: str, source: Source, compiler: Compiler) -> Matcher:
 
 
 def _changing(kind: str, run: Callable[[Context], str], source: Source, compiler: Compiler) -> Matcher:
-    compiled: dict[str, Items] = {}
+    compiled: dict[str, Matcher] = {}
 
     def match(ctx: Context, subject: Any) -> str | None:
         try:
@@ -87,12 +87,12 @@ def _changing(kind: str, run: Callable[[Context], str], source: Source, compiler
             raise Defer("") from error
         finally:
             ctx.frame.domain = ""
-        items = compiled.get(text)
-        if items is None:
+        matches = compiled.get(text)
+        if matches is None:
             if len(compiled) >= MAX_COMPILED:
                 compiled.clear()
-            items = compiled[text] = _computed(kind, text, source, compiler)
-        return search(kind, items, ctx, subject)
+            matches = compiled[text] = searcher(kind, _computed(kind, text, source, compiler))
+        return matches(ctx, subject)
 
     return match
 

@@ -64,7 +64,7 @@ class Message:
         numbers, headers = self._numbers, self.headers
         octets = lines = 0
         for name, value in fields:
-            key = name.lower() if name.isascii() else lower(name)
+            key = lower(name)
             number = numbers[key] = numbers.get(key, 0) + 1
             headers.append(Header(name, value, key, number))
             lines += value.count("\n") + 1

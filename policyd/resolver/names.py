@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 MAX_NAME = 253  # RFC 1035 2.3.4: 255 octets on the wire
+MAX_SPELLING = 1000  # octets that such a name can have in U-labels
 
 _NAME = re.compile(r"[^.\0]{1,63}(?:\.[^.\0]{1,63})*")  # NUL is legal in DNS, but only mischief puts it into a name
 
@@ -38,6 +39,11 @@ def a_labels(text: str) -> str:
         return ".".join(label if label.isascii() else idna.alabel(label).decode() for label in name.split("."))
     except UnicodeError:  # IDNAError is one, too
         return ""
+
+
+def in_a_labels(text: str) -> str:
+    """ASCII as it is; else the `ascii_name`, where there is one."""
+    return text if text.isascii() else ascii_name(text) or text
 
 
 def labels(name: str) -> tuple[bytes, ...]:

@@ -46,11 +46,7 @@ class Decision:
             "took": round(self.took, 4),
             **self._checks(),
         }
-        return {
-            name: value if type(value) is str and len(value) <= MAX_VALUE else _short(value)
-            for name, value in found.items()
-            if value or value == 0 or name == "reply"
-        }
+        return {name: _short(value) for name, value in found.items() if name == "reply" or value not in ("", [])}
 
     def line(self) -> str:
         """``name=value`` and so on; a value with a blank, or what could be mistaken, in quotes."""
@@ -58,12 +54,7 @@ class Decision:
         if "proxy" in facts:
             wanted = "proxy" in self.tx.settings.log_selector
             facts = {LABELS.get(name, name): value for name, value in facts.items() if wanted or name != "proxy"}
-        return " ".join(
-            [
-                f"{name}={value if type(value) is str and name != 'reply' and PLAIN(value) else _shown(name, value)}"
-                for name, value in facts.items()
-            ]
-        )
+        return " ".join([f"{name}={_shown(name, value)}" for name, value in facts.items()])
 
     def arrival(self) -> str:
         """Exim's line for a message that is accepted; empty for anything else, whose line has been written."""

@@ -14,10 +14,9 @@ from policyd.mail.authres import AuthResult, authentication_results, claimed_ids
 from policyd.mail.octets import lower
 from policyd.mail.received_spf import claimed_receivers
 from policyd.policy import Phase
-from policyd.resolver.names import ascii_name
+from policyd.resolver.names import MAX_SPELLING, ascii_name, in_a_labels
 from policyd.transaction import Transaction
 
-MAX_ID = 1000  # octets that a name can have in U-labels
 METHODS = ("iprev", "auth", "spf", "dkim", "dmarc", "arc")
 """In the order in which Exim lists them."""
 
@@ -81,7 +80,7 @@ def _id(text: str) -> str:
     """An authserv-id, in A-labels where it can be. Raises `ExpansionError`."""
     if not text.strip(" \t\r\n"):
         raise ExpansionError("authresults: the name of this host is empty")
-    return text if text.isascii() else ascii_name(text) or text
+    return in_a_labels(text)
 
 
 def is_ours(claimed: Iterable[str], ours: set[str]) -> bool:
@@ -91,7 +90,7 @@ def is_ours(claimed: Iterable[str], ours: set[str]) -> bool:
 
 
 def _spelled(name: str) -> str:
-    return (ascii_name(name) if len(name) <= MAX_ID else None) or name
+    return (ascii_name(name) if len(name) <= MAX_SPELLING else None) or name
 
 
 # -- what other topics have found

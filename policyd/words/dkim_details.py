@@ -11,7 +11,7 @@ from policyd.checks.dkim_signature import ALGORITHMS
 from policyd.language.marks import client_controlled
 from policyd.language.registry import variable
 from policyd.mail.authres import AuthResult
-from policyd.resolver.names import ascii_name
+from policyd.resolver.names import in_a_labels
 from policyd.transaction import Transaction
 from policyd.words.authres import reports
 from policyd.words.dkim import current, turn_of
@@ -97,13 +97,8 @@ def _report(tx: Transaction) -> Iterator[AuthResult]:
 def _properties(one: DkimSignature) -> Iterator[tuple[str, str]]:
     said = one.signature
     local_part, at, domain = said.identity.rpartition("@")
-    yield "header.d", _a_labels(said.domain)
-    yield "header.i", f"{local_part}{at}{_a_labels(domain)}"
-    yield "header.s", _a_labels(said.selector)
+    yield "header.d", in_a_labels(said.domain)
+    yield "header.i", f"{local_part}{at}{in_a_labels(domain)}"
+    yield "header.s", in_a_labels(said.selector)
     yield "header.a", said.algorithm if said.algorithm in ALGORITHMS else ""
     yield "policy.dkim-l", str(said.length) if one.proof.unsigned else ""
-
-
-def _a_labels(name: str) -> str:
-    """A name as it was written, but for U-labels: the field is ASCII."""
-    return name if name.isascii() else ascii_name(name) or name

@@ -47,14 +47,12 @@ class Images:
         self("rm", container)
 
     @contextmanager
-    def running(self, container: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+    def running(self, option: str, container: str, *command: str) -> Iterator[None]:
         """A command in a container, until it is told to end."""
-        command = ["buildah", *self._options, "run", *words[:-1], container, "--", *words[-1].split()]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._environment
-        )
+        run = ["buildah", *self._options, "run", option, container, "--", *command]
+        process = subprocess.Popen(run, env=self._environment)
         try:
-            yield process
+            yield
         finally:
             process.terminate()
             process.wait(60)
@@ -68,7 +66,7 @@ def judged(images: Images, directory: Path) -> bool:
     container = images("from", "--quiet", IMAGE).splitlines()[-1]
     volume = f"--volume={local}:/etc/policyd/local:ro"
     print(images("run", volume, container, "--", "policyd", "check", "-c", "/etc/policyd/conf.d"))
-    with images.running(container, volume, "policyd serve -c /etc/policyd/conf.d"):
+    with images.running(volume, container, "policyd", "serve", "-c", "/etc/policyd/conf.d"):
         wait_until(lambda: is_listening(MILTER), "the daemon in the container", patience=60)
         answers = {client: _answer(client) for client in ANSWERS}
     for client, answer in answers.items():
