@@ -16,7 +16,7 @@ from policyd.language.frame import Context
 from policyd.language.registry import COMPUTED, Kind, Word, did_you_mean
 from policyd.language.source import BLANKS, Source
 from policyd.language.taint import Sink
-from policyd.language.verdict import FAIL, OK, VERBS, Acl, Outcome, Statement, Step, Verdict, run_acl
+from policyd.language.verdict import FAIL, NEGATED, OK, VERBS, Acl, Outcome, Statement, Step, Verdict, run_acl
 
 if TYPE_CHECKING:
     from policyd.language.compiler import Compiler
@@ -219,7 +219,9 @@ def _skip(text: str, at: int) -> int:
 
 def _special(name: str, argument: Source, negated: bool, where: Where, compiler: Compiler) -> Step:
     if name == "acl":
-        return Step(where, f"acl = {argument.text}", nested(argument, compiler), negated=negated, decides=True)
+        run = nested(argument, compiler)
+        run = _negated(run) if negated else run
+        return Step(where, f"acl = {argument.text}", run, negated=negated, decides=True)
     expression = compile_text(argument, compiler)
     return Step(where, argument.text, _nothing, text=expression.run, role=name)
 
@@ -233,14 +235,23 @@ def _word_step(word: Word, argument: Source, negated: bool, where: Where, compil
     label = f"{word.name} = {argument.text}"
     if word.kind is Kind.MODIFIER:
         return Step(where, label, lambda ctx: run(ctx, getter(ctx)) and None, phases=word.phases)
-    return Step(where, label, _condition(run, getter), negated=negated, decides=True, phases=word.phases)
+    return Step(where, label, _condition(run, getter, negated), negated=negated, decides=True, phases=word.phases)
 
 
-def _condition(run: Callable[..., Any], getter: Getter) -> Callable[[Context], Outcome]:
+def _condition(run: Callable[..., Any], getter: Getter, negated: bool) -> Callable[[Context], Outcome]:
+    true, false = (FAIL, OK) if negated else (OK, FAIL)
     if isinstance(getter, Fixed):
         value = getter.value
-        return lambda ctx: OK if run(ctx, value) else FAIL
-    return lambda ctx: OK if run(ctx, getter(ctx)) else FAIL
+        return lambda ctx: true if run(ctx, value) else false
+    return lambda ctx: true if run(ctx, getter(ctx)) else false
+
+
+def _negated(run: Callable[[Context], Outcome]) -> Callable[[Context], Outcome]:
+    def opposite(ctx: Context) -> Outcome:
+        outcome = run(ctx)
+        return NEGATED.get(outcome, outcome)
+
+    return opposite
 
 
 # -- calling ACLs

@@ -7,13 +7,13 @@ Exim's rules about which messages belong to which outcome.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, Flag
 from typing import Any
 
 from policyd.errors import Defer, ExpansionError, ForcedFail, Where
-from policyd.language.frame import Context
+from policyd.language.frame import Context, Frame
 from policyd.values import value_class
 
 Foresight = Callable[[Any], Iterable[Any]]
@@ -92,7 +92,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One condition or modifier. *run* answers None when it is a modifier.
+    """One condition or modifier. *run* answers None when it is a modifier; a condition's answer is *negated* already.
 
     *role* marks what only the statement understands: ``message`` and
     ``log_message`` (*text* then yields the text, and *label* is how it was
@@ -111,26 +111,34 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A verb with its steps. What is *run*, and what has one of the *roles*, each with its number among all.
+    """A verb with its steps, and those among them that are *run*.
 
-    *endings* and *speaks*: of `VERBS` and `SPEAKS`.
+    *quiet*: the outcomes after which the next statement comes, and nothing else
+    happens. Most come to one of these.
     """
 
     verb: str
     where: Where
     steps: tuple[Step, ...]
-    run: tuple[tuple[int, Step], ...]
-    roles: tuple[tuple[int, Step], ...]
-    endings: Mapping[Outcome, Outcome | Ending]
-    speaks: frozenset[Outcome]
+    run: tuple[Step, ...]
+    quiet: frozenset[Outcome]
 
     @classmethod
     def of(cls, verb: str, where: Where, steps: Iterable[Step]) -> Statement:
         """The statement of these steps."""
         found = tuple(steps)
-        run = tuple(each for each in enumerate(found) if not each[1].role)
-        roles = tuple(each for each in enumerate(found) if each[1].role)
-        return cls(verb, where, found, run, roles, VERBS[verb], SPEAKS[verb])
+        run = tuple(step for step in found if not step.role)
+        return cls(verb, where, found, run, _quiet(verb, len(run) < len(found)))
+
+
+def _quiet(verb: str, has_roles: bool) -> frozenset[Outcome]:
+    """The outcomes of a statement that the ACL only passes by."""
+    passed = {outcome for outcome, ending in VERBS[verb].items() if ending is NEXT or ending is PASS}
+    if verb == "warn":
+        passed.remove(DEFER)  # which is logged
+    if has_roles:
+        passed -= SPEAKS[verb] | {outcome for outcome in passed if VERBS[verb][outcome] is PASS}
+    return frozenset(passed)
 
 
 def shown(subject: Statement | Step | str, outcome: Outcome | None) -> str:
@@ -160,11 +168,9 @@ class Acl:
 def run_acl(acl: Acl, ctx: Context) -> Verdict:
     """The first statement that ends the ACL decides; running off the end is a denial.
 
-    Its messages are then those that the last statement left behind. What a
-    statement on trial decides ends nothing.
+    What a statement on trial decides ends nothing.
     """
     frame, rehearsals = ctx.frame, ctx.rehearsals
-    frame.user_message = frame.log_message = None
     for statement in acl.statements:
         frame.user_message = frame.log_message = None
         frame.details = False
@@ -178,7 +184,18 @@ def run_acl(acl: Acl, ctx: Context) -> Verdict:
             return verdict
     if ctx.rehearsals != rehearsals:  # it is let through, and nothing else has an opinion
         return Verdict(OK, where=acl.where)
-    return Verdict(FAIL, frame.user_message, frame.log_message, acl.where)
+    return _run_off(acl, frame)
+
+
+def _run_off(acl: Acl, frame: Frame) -> Verdict:
+    """A denial, with the messages that the last statement left behind."""
+    verb = acl.statements[-1].verb if acl.statements else "warn"
+    if verb == "warn":
+        return Verdict(FAIL, where=acl.where)
+    text, log = frame.user_message, frame.log_message
+    if log is None and verb in ("accept", "discard"):
+        log = text
+    return Verdict(FAIL, text, log, acl.where)
 
 
 def _is_tried_alone(statement: Statement, verdict: Verdict | None) -> bool:
@@ -187,20 +204,39 @@ def _is_tried_alone(statement: Statement, verdict: Verdict | None) -> bool:
 
 
 def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
-    """The verdict, when this statement ends the ACL."""
-    outcome, met = _conditions(statement, ctx)
-    if outcome in statement.speaks:
-        _speak(statement.verb, outcome, _roles(statement, met) if statement.roles else {}, ctx)
+    """The verdict, when this statement ends the ACL: its conditions are tried up to the first that is not true."""
+    outcome: Outcome | None
+    step: Step | None
+    for step in statement.run:
+        outcome = _outcome(step, ctx)
+        if ctx.trace:
+            ctx.trace((step, outcome))
+        if outcome is not OK and outcome is not None:
+            break
+    else:
+        outcome, step = OK, None
+    if outcome not in statement.quiet:
+        return _speaking(statement, outcome, step, ctx)
     if ctx.trace:
         ctx.trace((statement, outcome))
-    ending = statement.endings[outcome]
+    return None
+
+
+def _speaking(statement: Statement, outcome: Outcome, unmet: Step | None, ctx: Context) -> Verdict | None:
+    """The same for one that has something to say, or ends the ACL. *unmet*: the condition that was not true."""
+    roles = _roles(statement, unmet)
+    if outcome in SPEAKS[statement.verb]:
+        _speak(statement.verb, outcome, roles, ctx)
+    if ctx.trace:
+        ctx.trace((statement, outcome))
+    ending = VERBS[statement.verb][outcome]
     if ending is PASS:
-        ending = SAME if statement.roles and "endpass" in _roles(statement, met) else NEXT
-    if ending is NEXT:
-        if statement.verb == "warn":
-            _go_on(statement, outcome, ctx)
-        return None
-    return _verdict(statement, outcome, ending, ctx)
+        ending = SAME if "endpass" in roles else NEXT
+    if ending is not NEXT:
+        return _verdict(statement, outcome, ending, ctx)
+    if statement.verb == "warn":
+        _go_on(statement, outcome, ctx)
+    return None
 
 
 def _verdict(statement: Statement, outcome: Outcome, ending: Outcome | Ending, ctx: Context) -> Verdict:
@@ -219,20 +255,10 @@ def _verdict(statement: Statement, outcome: Outcome, ending: Outcome | Ending, c
     return Verdict(final, frame.user_message, frame.log_message, statement.where, frame.details, verb)
 
 
-def _conditions(statement: Statement, ctx: Context) -> tuple[Outcome, int]:
-    """Run the steps up to the first that is not true: what they come to, and how many were met before."""
-    for number, step in statement.run:
-        outcome = _outcome(step, ctx)
-        if ctx.trace:
-            ctx.trace((step, outcome))
-        if outcome is not OK and outcome is not None:
-            return outcome, number
-    return OK, len(statement.steps)
-
-
-def _roles(statement: Statement, met: int) -> dict[str, Step]:
-    """The steps with a role among the first that were *met*, by that; the last of each counts."""
-    return {step.role: step for number, step in statement.roles if number < met}
+def _roles(statement: Statement, unmet: Step | None) -> dict[str, Step]:
+    """The steps with a role that come before the *unmet* one, by that; the last of each counts."""
+    met = statement.steps if unmet is None else statement.steps[: statement.steps.index(unmet)]
+    return {step.role: step for step in met if step.role}
 
 
 def _outcome(step: Step, ctx: Context) -> Outcome | None:
@@ -242,16 +268,13 @@ def _outcome(step: Step, ctx: Context) -> Outcome | None:
     if time.monotonic() >= ctx.deadline:
         return _fault(ctx, DEFER, "the time for this phase is over")
     try:
-        outcome = step.run(ctx)
+        return step.run(ctx)
     except ForcedFail:
         return None  # the item vanishes, negated or not
     except Defer as error:
         return _fault(ctx, DEFER, str(error))
     except ExpansionError as error:
         return _fault(ctx, ERROR, str(error))
-    if step.negated and outcome is not None:
-        return NEGATED.get(outcome, outcome)
-    return outcome
 
 
 def _fault(ctx: Context, outcome: Outcome, reason: str) -> Outcome:
@@ -295,7 +318,7 @@ def _go_on(statement: Statement, outcome: Outcome, ctx: Context) -> None:
     frame = ctx.frame
     if outcome is OK:
         ctx.warn(frame.user_message, frame.log_message)
-    elif outcome is DEFER:
+    else:  # it was deferred
         reason = f": {frame.log_message}" if frame.log_message else ""
         ctx.note(f'ACL "warn" statement skipped ({statement.where}): condition test deferred{reason}')
     frame.user_message = frame.log_message = None
