@@ -57,8 +57,11 @@ COMMANDS = {
 ACCEPTED = Reply(Outcome.OK)
 """Where no ACL has a say."""
 
-UNWRITTEN = (Phase.CONNECT, Phase.DKIM, Phase.DATA)
-"""Phases without a command of their own."""
+HISTORY = {
+    phase: COMMANDS[phase].partition(" ")[0]
+    for phase in (Phase.HELO, Phase.MAIL, Phase.RCPT, Phase.PREDATA, Phase.QUIT)
+}
+"""What ``$smtp_command_history`` calls the phases that have a command of their own."""
 
 
 class Conversation:
@@ -138,7 +141,9 @@ class Conversation:
         self._open = False
         take_back(self.tx)
         self.connection.notquit_reason = "acl-drop" if self._dropped else reason
-        self._judge(Phase.NOTQUIT if self.connection.notquit_reason else Phase.QUIT)
+        phase = Phase.NOTQUIT if self.connection.notquit_reason else Phase.QUIT
+        if phase in self._policy.phases:
+            self._judge(phase)
 
     # -- the message
 
@@ -296,31 +301,35 @@ class Conversation:
         if phase not in self._policy.phases:
             self._dropped = False
             return ACCEPTED
-        start, tx = time.monotonic(), self.tx
+        start, tx, settings = time.monotonic(), self.tx, self._policy.settings
         self._used = True
         tx.command_rates.clear()
         tx.reject_targets = ("main", "reject")
-        tx.frame = Frame(captures=tx.frame.captures)
+        tx.frame = Frame(tx.frame.captures)
         if self._witness:
             self._witness.story.begin(phase, argument)
-        tx.dry_run, quarantine = self._policy.settings.dry_run, tx.quarantine
+        tx.dry_run, quarantine = settings.dry_run, tx.quarantine
         verdict = self._verdict(phase)
         reply = self._spoken(tx, verdict)
-        metrics, name = self._services.metrics, NAMES[phase]
-        metrics.observe("phase_duration_seconds", time.monotonic() - start, phase=name)
-        if verdict.where is not None:
-            metrics.count("rule_hits_total", phase=name, rule=verdict.where.place)
-        if verdict.outcome in FAULTS and not verdict.verb:
-            metrics.count("rule_errors_total", phase=name, kind=verdict.outcome.value)
-        if tx.expired():
-            metrics.count("deadline_exceeded_total", phase=name)
-        if self._policy.settings.event_action is not None:
+        self._count(verdict, NAMES[phase], time.monotonic() - start)
+        if settings.event_action is not None:
             words = (str(reply.code or ""), *reply.lines[:1])
-            tx.happened(DECISION, " ".join((name, reply.outcome.value, *filter(None, words))))
+            tx.happened(DECISION, " ".join((NAMES[phase], reply.outcome.value, *filter(None, words))))
         if tx.dry_run:
             reply = rehearsed(tx, reply, quarantine)
         self._dropped = reply.outcome is Outcome.DROP
         return reply
+
+    def _count(self, verdict: Verdict, phase: str, seconds: float) -> None:
+        """What metrics say of an ACL that took so long."""
+        metrics = self._services.metrics
+        metrics.observe("phase_duration_seconds", seconds, phase=phase)
+        if verdict.where is not None:
+            metrics.count("rule_hits_total", phase=phase, rule=verdict.where.place)
+        if verdict.outcome in FAULTS and not verdict.verb:
+            metrics.count("rule_errors_total", phase=phase, kind=verdict.outcome.value)
+        if seconds >= self._policy.settings.phase_timeout:
+            metrics.count("deadline_exceeded_total", phase=phase)
 
     def _set_scene(self, phase: Phase, argument: str, parameters: tuple[str, ...]) -> None:
         """Have the transaction begin a phase."""
@@ -331,8 +340,8 @@ class Conversation:
             tx.command_path = argument
             tx.command_argument = " ".join((argument, *parameters))
             tx.command = COMMANDS[phase] + tx.command_argument
-            if phase not in UNWRITTEN:
-                self.connection.commands.append(tx.command.partition(" ")[0])
+            if name := HISTORY.get(phase):
+                self.connection.commands.append(name)
 
     def _verdict(self, phase: Phase) -> Verdict:
         try:

@@ -19,7 +19,7 @@ class Frame:
     verify_message: str = ""  # $acl_verify_message
     user_message: str | None = None  # a text for the client that a condition produced
     log_message: str | None = None  # and one for the log
-    remarks: list[str] = field(default_factory=list)  # what conditions have to say to the statement's own log line
+    remarks: tuple[str, ...] = ()  # what conditions have to say to the statement's own log line
     details: bool = False  # whether a deferral shows its message to the client
     acls: int = 0  # how deep ACLs are nested now
     guarded: bool = False  # an ACL found by a name that was computed: nobody has checked its words for this phase

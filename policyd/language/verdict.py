@@ -174,8 +174,7 @@ def run_acl(acl: Acl, ctx: Context) -> Verdict:
     for statement in acl.statements:
         frame.user_message = frame.log_message = None
         frame.details = False
-        if frame.remarks:
-            frame.remarks = []
+        frame.remarks = ()
         on_trial = ctx.dry_run
         verdict = run_statement(statement, ctx)
         if ctx.dry_run is not on_trial and _is_tried_alone(statement, verdict):

@@ -15,6 +15,8 @@ from policyd.values import value_class
 MAX_VALUE = 250  # octets of one value
 MAX_RECIPIENTS = 20
 LABELS = {"proxy": "PRX"}  # where lines have Exim's names
+OURS = frozenset({"client", "phase", "verdict", "source", "took", "spf", "dkim", "dmarc"})  # short, and one plain word
+SAID = ("reply", "took")  # even where there is nothing to say
 PLAIN = re.compile(r"""[!#-<>-\[\]-~]+""").fullmatch  # printable ASCII but blank, quote, equals sign and backslash
 
 
@@ -46,7 +48,11 @@ class Decision:
             "took": round(self.took, 4),
             **self._checks(),
         }
-        return {name: _short(value) for name, value in found.items() if name == "reply" or value not in ("", [])}
+        return {
+            name: value if name in OURS else _short(value)
+            for name, value in found.items()
+            if value or name in SAID
+        }
 
     def line(self) -> str:
         """``name=value`` and so on; a value with a blank, or what could be mistaken, in quotes."""
@@ -54,7 +60,7 @@ class Decision:
         if "proxy" in facts:
             wanted = "proxy" in self.tx.settings.log_selector
             facts = {LABELS.get(name, name): value for name, value in facts.items() if wanted or name != "proxy"}
-        return " ".join([f"{name}={_shown(name, value)}" for name, value in facts.items()])
+        return " ".join([f"{name}={value if name in OURS else _shown(name, value)}" for name, value in facts.items()])
 
     def arrival(self) -> str:
         """Exim's line for a message that is accepted; empty for anything else, whose line has been written."""

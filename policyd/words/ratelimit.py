@@ -137,7 +137,7 @@ def _ratelimit(tx: Transaction, placed: Placed) -> bool:
     if key not in memo:
         memo[key] = _rate(tx, key, event, placed.place)
     rate = tx.facts["sender_rate"] = f"{memo[key]:.1f}"
-    tx.frame.remarks.append(f"rate={rate}/{limit.limit_text} limit={placed.place}")
+    tx.frame.remarks += (f"rate={rate}/{limit.limit_text} limit={placed.place}",)
     over = memo[key] >= limit.limit
     _count(tx, placed.place, "over" if over else "under")
     if over:
