@@ -176,7 +176,7 @@ class Conversation:
         tx.recipient = Address.parse(path, self._policy.settings.qualify_domain)
         tx.caseful_local_part = False
         reply = Reply(Outcome.DISCARD) if tx.discarded else self._judge(Phase.RCPT, path, parameters)
-        self._services.metrics.count("recipients_total", action=ACTIONS[reply.outcome])
+        self._services.metrics.count("recipients_total", ACTIONS[reply.outcome])
         if reply.outcome is Outcome.OK:
             tx.recipients.append(tx.recipient)
         elif reply.outcome is Outcome.DISCARD:
@@ -226,7 +226,7 @@ class Conversation:
         self.connection.messages += 1
         held = reply.outcome is Outcome.OK and tx.quarantine
         metrics = self._services.metrics
-        metrics.count("messages_total", action="quarantine" if held else ACTIONS[reply.outcome])
+        metrics.count("messages_total", "quarantine" if held else ACTIONS[reply.outcome])
         if self._watch.sized:
             metrics.observe("message_size_bytes", tx.message.size)
         return reply
@@ -259,7 +259,7 @@ class Conversation:
     def _abandon(self) -> None:
         begun = self.tx.sender is not None and not (self._dropped and self.tx.phase is Phase.MAIL)
         if begun and not self.tx.message.complete:
-            self._services.metrics.count("messages_total", action="abort")
+            self._services.metrics.count("messages_total", "abort")
         if self._used:
             self._renew()
 
@@ -323,13 +323,13 @@ class Conversation:
     def _count(self, verdict: Verdict, phase: str, seconds: float) -> None:
         """What metrics say of an ACL that took so long."""
         metrics = self._services.metrics
-        metrics.observe("phase_duration_seconds", seconds, phase=phase)
+        metrics.observe("phase_duration_seconds", seconds, phase)
         if verdict.where is not None:
-            metrics.count("rule_hits_total", phase=phase, rule=verdict.where.place)
+            metrics.count("rule_hits_total", phase, verdict.where.place)
         if verdict.outcome in FAULTS and not verdict.verb:
-            metrics.count("rule_errors_total", phase=phase, kind=verdict.outcome.value)
+            metrics.count("rule_errors_total", phase, verdict.outcome.value)
         if seconds >= self._policy.settings.phase_timeout:
-            metrics.count("deadline_exceeded_total", phase=phase)
+            metrics.count("deadline_exceeded_total", phase)
 
     def _set_scene(self, phase: Phase, argument: str, parameters: tuple[str, ...]) -> None:
         """Have the transaction begin a phase."""
@@ -363,5 +363,5 @@ def _speak(witness: Witness | None, tx: Transaction, verdict: Verdict) -> Reply:
         reply = witness.explained(tx, verdict, reply)
     enforced = "false" if tx.dry_run else "true"
     action = ACTIONS[reply.outcome]
-    tx.services.metrics.count("decisions_total", phase=NAMES[tx.phase], action=action, enforced=enforced)
+    tx.services.metrics.count("decisions_total", NAMES[tx.phase], action, enforced)
     return reply

@@ -60,7 +60,7 @@ class Files:
             if entry.identity != _state(path, purpose):
                 self._renew(entry, path, parser, purpose)
         except Exception:
-            self._metrics.count("lookup_reloads_total", result="failure")
+            self._metrics.count("lookup_reloads_total", "failure")
             raise
         value: T = entry.value
         return value
@@ -73,7 +73,7 @@ class Files:
                 identity, text = _load(path, purpose)
                 entry.value = parser(text)
                 entry.identity = identity
-                self._metrics.count("lookup_reloads_total", result="success")
+                self._metrics.count("lookup_reloads_total", "success")
 
     def append(self, path: str, text: str, mode: int = 0o640) -> None:
         """Add *text* to a file, all of it or nothing, while nobody else holds a lock on it (flock(2)).

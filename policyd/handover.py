@@ -48,7 +48,7 @@ def _balanced(tx: Transaction, address: Address, balancers: Matcher) -> Client:
     """The client, and what its MTA, which reads PROXY headers, tells of the balancer: to where the client connected."""
     client = tx.connection.client
     if _is(tx, balancers, address):
-        tx.services.metrics.count("balancer_connections_total", phase="connect")
+        tx.services.metrics.count("balancer_connections_total", "connect")
         return replace(client, proxy=UNTOLD)
     return replace(client, proxy=Proxy(UNSPECIFIED[address.version], 0, client.local_address, client.local_port))
 
@@ -61,7 +61,7 @@ def refusal(tx: Transaction, path: str) -> Reply | None:
     client = tx.connection.client
     if client.proxy != UNTOLD or client.source != "milter":
         return None
-    tx.services.metrics.count("balancer_connections_total", phase="mail")
+    tx.services.metrics.count("balancer_connections_total", "mail")
     line = f"{host_text(tx)} rejected MAIL {path}: required Proxy negotiation failed: the MTA was told no client"
     tx.record("main", f"{REHEARSED}{line}" if tx.settings.dry_run else line)
     return None if tx.settings.dry_run else Reply(Outcome.FAIL, 503, lines=(UNNEGOTIATED,))
@@ -107,9 +107,9 @@ def reveal(tx: Transaction) -> None:
 
 
 def _count(tx: Transaction, result: str) -> None:
-    tx.services.metrics.count("relayed_messages_total", result=result)
+    tx.services.metrics.count("relayed_messages_total", result)
     if result == "client":
-        tx.services.metrics.count("client_address_sources_total", source="received")
+        tx.services.metrics.count("client_address_sources_total", "received")
 
 
 def take_back(tx: Transaction) -> None:

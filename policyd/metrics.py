@@ -6,7 +6,7 @@ whose values come from closed sets or from the configuration, never from mail.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import product
@@ -16,22 +16,22 @@ PREFIX = "policyd_"
 
 
 class Metrics(Protocol):
-    """Names are those of the catalogue, without the ``policyd_`` prefix."""
+    """Names, and the labels' values in their order, are those of the catalogue, names without ``policyd_``."""
 
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+    def count(self, name: str, *labels: str, amount: float = 1) -> None:
         """Add to a counter, or (any sign) to a gauge."""
 
-    def observe(self, name: str, value: float, **labels: str) -> None:
+    def observe(self, name: str, value: float, *labels: str) -> None:
         """Put a value into a histogram."""
 
 
 class NoMetrics:
     """Counts nothing: for commands and tests."""
 
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+    def count(self, name: str, *labels: str, amount: float = 1) -> None:
         """Nothing."""
 
-    def observe(self, name: str, value: float, **labels: str) -> None:
+    def observe(self, name: str, value: float, *labels: str) -> None:
         """Nothing."""
 
 
@@ -58,11 +58,10 @@ class Family:
     supervised: bool = False
 
     @property
-    def known(self) -> Iterator[dict[str, str]]:
-        """Every label set that can be named in advance: they start at 0, so that rates begin with the first event."""
+    def known(self) -> Iterator[tuple[str, ...]]:
+        """Every label set that can be told in advance: they start at 0, so that rates begin with the first event."""
         if all(self.labels.values()):
-            for values in product(*self.labels.values()):
-                yield dict(zip(self.labels, values, strict=True))
+            yield from product(*self.labels.values())
 
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # work bound by DNS
@@ -195,11 +194,12 @@ CATALOGUE = (
 FAMILIES = {family.name: family for family in CATALOGUE}
 
 
-def check(name: str, labels: Mapping[str, str]) -> None:
-    """Raise KeyError or ValueError unless the catalogue has this name with these labels."""
+def named(name: str, labels: Sequence[str]) -> dict[str, str]:
+    """The labels by name. Raises KeyError or ValueError unless the catalogue has such a metric."""
     family = FAMILIES[name]
-    if family.labels.keys() != labels.keys():
-        raise ValueError(f"{name} has the labels {sorted(family.labels)}, not {sorted(labels)}")
-    for label, value in labels.items():
-        if family.labels[label] and value not in family.labels[label]:
+    if len(family.labels) != len(labels):
+        raise ValueError(f"{name} has the labels {list(family.labels)}, not {list(labels)}")
+    for (label, values), value in zip(family.labels.items(), labels, strict=True):
+        if values and value not in values:
             raise ValueError(f"{name}: {value!r} is no {label}")
+    return dict(zip(family.labels, labels, strict=True))

@@ -347,7 +347,7 @@ def fact(function: Callable[[Transaction], Any] | None = None, *, connection: bo
             if name not in facts:
                 start = time.perf_counter()
                 facts[name] = compute(tx)
-                tx.services.metrics.observe("check_duration_seconds", time.perf_counter() - start, check=name)
+                tx.services.metrics.observe("check_duration_seconds", time.perf_counter() - start, name)
             value: T = facts[name]
             return value
 

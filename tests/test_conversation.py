@@ -523,7 +523,7 @@ def test_decisions_are_counted():
 
 def test_sizes_are_observed_where_bodies_are_told(monkeypatch):
     seen = []
-    monkeypatch.setattr(Counts, "observe", lambda _, name, value, **labels: seen.append((name, value)))
+    monkeypatch.setattr(Counts, "observe", lambda _, name, value, *labels: seen.append((name, value)))
     exchange(acls(rcpt="accept condition = yes"), *ALL)
     exchange(acls(data="accept condition = ${if >{$message_size}{1}}"), *ALL)
     assert [value for name, value in seen if name == "message_size_bytes"] == [len("Subject: hi\r\n\r\nbody\r\n")]

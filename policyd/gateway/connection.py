@@ -46,7 +46,7 @@ async def identify(sock: socket.socket, peer: Endpoint, rules: Rules, metrics: M
     except (Malformed, TimeoutError, EOFError) as error:
         return _unproven(own, error, bytes(octets), metrics)
     result = "accepted" if header.source else "local"
-    metrics.count("proxy_headers_total", version=f"v{header.version}", result=result)
+    metrics.count("proxy_headers_total", f"v{header.version}", result)
     return Introduction(introduced(header, own))
 
 
@@ -64,7 +64,7 @@ async def _header(sock: socket.socket, octets: bytearray) -> Header:
 def _unproven(balancer: Client, error: Exception, octets: bytes, metrics: Metrics) -> Introduction:
     result, why = diagnosis(error, octets)
     version = "v2" if octets.startswith(b"\r\n\r\n\0") else "v1" if octets.startswith(b"PROXY") else "none"
-    metrics.count("proxy_headers_total", version=version, result=result)
+    metrics.count("proxy_headers_total", version, result)
     return Introduction(unproven(balancer), why)
 
 

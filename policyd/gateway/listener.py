@@ -88,14 +88,14 @@ class Gateway:
             with sock:
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._metrics.count("gateway_connections_total", result=await self._result(sock, peer))
+                self._metrics.count("gateway_connections_total", await self._result(sock, peer))
         except OSError:  # the peer has gone, or takes nothing: a probe, mostly
-            self._metrics.count("gateway_connections_total", result="gone")
+            self._metrics.count("gateway_connections_total", "gone")
         except Exception as error:
-            self._metrics.count("gateway_connections_total", result="failed")
+            self._metrics.count("gateway_connections_total", "failed")
             report(self._log.write, "the gateway", error)
         finally:
-            self._metrics.count("gateway_connections", -1)
+            self._metrics.count("gateway_connections", amount=-1)
 
     async def _result(self, sock: socket.socket, peer: Endpoint) -> str:
         """Deal with a connection; what the metric calls what became of it."""

@@ -57,7 +57,7 @@ def answer(tx: Transaction, service: Service, query: str, options: tuple[str, ..
     try:
         return remembered(tx, service.name, query, options, lambda: _asked(tx, service, query, options))
     finally:
-        tx.services.metrics.observe("check_duration_seconds", time.perf_counter() - start, check=service.name)
+        tx.services.metrics.observe("check_duration_seconds", time.perf_counter() - start, service.name)
 
 
 def _asked(tx: Transaction, service: Service, query: str, options: tuple[str, ...]) -> Answer:

@@ -99,9 +99,9 @@ class CachedResolver:
                 self._flights[key] = Flight()
             elif unused:
                 found.unused = False
-        self._metrics.count("dns_cache_requests_total", result="hit" if found else "miss")
+        self._metrics.count("dns_cache_requests_total", "hit" if found else "miss")
         if unused:
-            self._metrics.count("dns_prefetches_total", result="used")
+            self._metrics.count("dns_prefetches_total", "used")
         return found
 
     def _patience(self, key: Key) -> float:
@@ -134,7 +134,7 @@ class CachedResolver:
             answer = self._cache.revive(key)
         if answer is None:
             raise DnsTemporary(str(trouble))
-        self._metrics.count("dns_cache_requests_total", result="stale")
+        self._metrics.count("dns_cache_requests_total", "stale")
         return answer
 
     # -- ahead of those who will ask

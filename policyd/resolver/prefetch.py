@@ -78,4 +78,4 @@ class Prefetcher:
             self._free.release()
 
     def _count(self, result: str) -> None:
-        self._metrics.count("dns_prefetches_total", result=result)
+        self._metrics.count("dns_prefetches_total", result)

@@ -110,7 +110,7 @@ class Upstream:
         finally:
             rtype = dns.rdatatype.to_text(query.question[0].rdtype)
             self._metrics.observe("dns_query_duration_seconds", time.perf_counter() - start)
-            self._metrics.count("dns_queries_total", type=rtype if rtype in COUNTED_TYPES else "other", result=result)
+            self._metrics.count("dns_queries_total", rtype if rtype in COUNTED_TYPES else "other", result)
         return reply
 
 

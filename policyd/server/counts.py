@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import Any, NamedTuple
 
-from policyd.metrics import CATALOGUE, FAMILIES, PREFIX, Family, Kind, check
+from policyd.metrics import CATALOGUE, FAMILIES, PREFIX, Family, Kind, named
+
+Key = tuple[str, tuple[str, ...]]
+"""The name of a metric, and the values of its labels."""
 
 MAX_SERIES = 500
 """Label sets of one metric that come from the configuration, per process; of those beyond, the label is ``other``."""
@@ -27,8 +30,8 @@ class PrometheusMetrics:
         self._process = process
         self._lock = Lock()
         self._files: dict[Kind, Any] = {}
-        self._cells: dict[tuple[Any, ...], Cell] = {}
-        self._histograms: dict[tuple[Any, ...], Buckets] = {}
+        self._cells: dict[Key, Cell] = {}
+        self._histograms: dict[Key, Buckets] = {}
         self._unforeseen: Counter[str] = Counter()  # series by the name of their metric
 
     def open(self) -> None:
@@ -46,9 +49,9 @@ class PrometheusMetrics:
             for labels in () if family.supervised else family.known:
                 self._series(family.name, labels)
 
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+    def count(self, name: str, *labels: str, amount: float = 1) -> None:
         """Add to a counter, or (any sign) to a gauge."""
-        key = (name, *labels.items())
+        key = name, labels
         cell = self._cells.get(key)
         if cell is None:
             self._series(name, labels)
@@ -57,9 +60,9 @@ class PrometheusMetrics:
         with self._lock:
             numbers[place] += amount
 
-    def observe(self, name: str, value: float, **labels: str) -> None:
+    def observe(self, name: str, value: float, *labels: str) -> None:
         """Put a value into a histogram."""
-        key = (name, *labels.items())
+        key = name, labels
         found = self._histograms.get(key)
         if found is None:
             self._series(name, labels)
@@ -70,10 +73,10 @@ class PrometheusMetrics:
             numbers[place] += 1
             sums[sum_place] += value
 
-    def _series(self, name: str, labels: dict[str, str]) -> None:
+    def _series(self, name: str, values: tuple[str, ...]) -> None:
         """Find the cells of one label set, once: that costs more than counting."""
-        check(name, labels)
-        family, key, full = FAMILIES[name], (name, *labels.items()), PREFIX + name
+        labels = named(name, values)
+        family, key, full = FAMILIES[name], (name, values), PREFIX + name
         if family.supervised:
             raise KeyError(name)
         with self._lock:

@@ -49,9 +49,7 @@ class Decision:
             **self._checks(),
         }
         return {
-            name: value if name in OURS else _short(value)
-            for name, value in found.items()
-            if value or name in SAID
+            name: value if name in OURS else _short(value) for name, value in found.items() if value or name in SAID
         }
 
     def line(self) -> str:

@@ -32,7 +32,7 @@ class ListWatch:
     def start(self) -> None:
         """Begin, in a thread that ends with the process. Until the first look, no list is known to be unhealthy."""
         for zone in self._zones():
-            self._metrics.count("dnsbl_unhealthy", 0, list=zone)
+            self._metrics.count("dnsbl_unhealthy", zone, amount=0)
         Thread(target=self._run, name="lists", daemon=True).start()
 
     def _run(self) -> None:
@@ -57,7 +57,7 @@ class ListWatch:
     def _note(self, zone: str, healthy: bool) -> None:
         before = self._healthy.get(zone)
         if before is not healthy:
-            self._metrics.count("dnsbl_unhealthy", 1 if not healthy else -1 if before is False else 0, list=zone)
+            self._metrics.count("dnsbl_unhealthy", zone, amount=1 if not healthy else -1 if before is False else 0)
             if not healthy or before is False:
                 self._log.write("main", f"DNS list {zone} {'works again' if healthy else 'fails its test'} (RFC 5782)")
         self._healthy[zone] = healthy

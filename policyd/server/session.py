@@ -121,7 +121,7 @@ class Session:
     def refuse(self) -> int:
         """Have nothing to do with this connection: nobody knows what was agreed for it."""
         self._refusal = FAILURE
-        self._host.metrics.count("milter_protocol_errors_total", kind="negotiation")
+        self._host.metrics.count("milter_protocol_errors_total", "negotiation")
         return int(milter.TEMPFAIL)
 
     # -- replies
@@ -163,7 +163,7 @@ class Session:
         """Log and count an unexpected exception."""
         phase = PHASES[self.event]
         report(self._host.log.write, f"{self._subject()} phase={phase}", error)
-        self._host.metrics.count("errors_total", phase=phase, outcome="fail_defer")
+        self._host.metrics.count("errors_total", phase, "fail_defer")
 
     def _noted(self, reply: Reply) -> Reply:
         """*reply*, logged if it ends something."""
@@ -191,7 +191,7 @@ class Session:
         if peer is None:
             self._talk.connection.client = told  # for the log; no ACL judges it
             return self._hold(UNANNOUNCED)
-        self._host.metrics.count("client_address_sources_total", source=peer.source)
+        self._host.metrics.count("client_address_sources_total", peer.source)
         return self._hold(self._noted(self._talk.connect(peer)))
 
     @guarded(_tell)
@@ -211,7 +211,7 @@ class Session:
         """The connection is over."""
         self._ctx.setpriv(None)  # the two hold each other, and nothing collects such a pair
         if self._connected:
-            self._host.metrics.count("connections", -1)
+            self._host.metrics.count("connections", amount=-1)
         self._talk.close()
         return int(milter.CONTINUE)
 
@@ -305,7 +305,7 @@ class Session:
 
     def missed(self, error: UnicodeDecodeError) -> None:
         """A callback that pymilter could not make: a HELO name, or the name of a header field, was not UTF-8."""
-        self._host.metrics.count("milter_protocol_errors_total", kind="encoding")
+        self._host.metrics.count("milter_protocol_errors_total", "encoding")
         if self._connected and not self._in_message:
             self._helo_octets(error.object)
         else:

@@ -111,11 +111,11 @@ class GuardedStore:
         """Let the others know how it was. A trial that failed for any reason has not shown that the store works."""
         if failure is None:
             if (seconds := self._breaker.worked(leave)) is not None:
-                self._metrics.count("store_breakers_open", -1)
+                self._metrics.count("store_breakers_open", amount=-1)
                 self._tell(f"store available again after {seconds:.1f} s")
             return
         reason = failure.reason if isinstance(failure, Unavailable) else "operation"
-        self._metrics.count("store_errors_total", reason=reason)
+        self._metrics.count("store_errors_total", reason)
         if reason == "operation" and leave is not Leave.TRY:
             self._complain(f"store_error = {self._otherwise.word}: {failure}")
         elif self._breaker.failed(leave, str(failure)):
@@ -130,7 +130,7 @@ class GuardedStore:
             self._tell(text)
 
     def _instead(self, ask: Callable[[Store], A], failure: Defer) -> A:
-        self._metrics.count("store_substitutions_total", answer=self._otherwise.word)
+        self._metrics.count("store_substitutions_total", self._otherwise.word)
         if self._otherwise.store is None:
             raise failure
         try:

@@ -86,7 +86,7 @@ class Shadow:
         self._log.write("main", " ".join(("shadow", *self._difference(event, arguments, ours, theirs))))
 
     def _count(self, event: str, result: str) -> None:
-        self._metrics.count("shadow_verdicts_total", phase=PHASES.get(event, "quit"), result=result)
+        self._metrics.count("shadow_verdicts_total", PHASES.get(event, "quit"), result)
 
     def _difference(self, event: str, arguments: tuple[Any, ...], ours: Reply, theirs: Reply) -> tuple[str, ...]:
         connection, tx = self._talk.connection, self._talk.tx

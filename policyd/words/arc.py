@@ -42,7 +42,7 @@ def arc(tx: Transaction) -> ArcOutcome:
     chain: Chain = tx.facts["arc_chain"]
     outcome = verify(chain, message.fields, message.bodies, tx.resolver, message.rules)
     trusted = "true" if is_trusted(tx, outcome) else "false"
-    tx.services.metrics.count("arc_results_total", result=str(outcome.result), trusted=trusted)
+    tx.services.metrics.count("arc_results_total", str(outcome.result), trusted)
     return outcome
 
 

@@ -36,7 +36,7 @@ def checked(tx: Transaction, sender: str, guess_record: str = "") -> SpfOutcome:
     outcome = check_host(resolver, identity, tx.settings.primary_hostname, guess_record, _template(tx))
     if not guess_record:
         label = "mfrom" if outcome.identity == "mailfrom" else "helo"
-        tx.services.metrics.count("spf_results_total", identity=label, result=str(outcome.result))
+        tx.services.metrics.count("spf_results_total", label, str(outcome.result))
         tx.services.metrics.observe("spf_lookups", outcome.lookups)
     return outcome
 

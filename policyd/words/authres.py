@@ -73,7 +73,7 @@ def _remove_forged(tx: Transaction, name: str, claimed: Callable[[str], Iterable
     forged = [header for header in tx.message.find(name) if header.number and is_ours(claimed(header.value), ours)]
     tx.unwanted_headers += forged
     if forged:
-        tx.services.metrics.count("auth_results_headers_removed_total", len(forged), header=lower(name))
+        tx.services.metrics.count("auth_results_headers_removed_total", lower(name), amount=len(forged))
 
 
 def _id(text: str) -> str:

@@ -25,7 +25,7 @@ def reverse_dns(tx: Transaction) -> Iprev:
     if address is None:
         return Iprev(Result.PERMERROR, reason="no client address")
     found = iprev(tx.resolver, address)
-    tx.services.metrics.count("iprev_results_total", result=str(found.result))
+    tx.services.metrics.count("iprev_results_total", str(found.result))
     return found
 
 

@@ -90,10 +90,10 @@ def _count(tx: Transaction, outcome: DmarcOutcome) -> None:
     if outcome.result is DmarcResult.FAIL and outcome.applied:
         asked = str(outcome.applied)
     metrics, policy = tx.services.metrics, str(outcome.published or "absent")
-    metrics.count("dmarc_results_total", result=str(outcome.result), policy=policy, disposition=asked)
-    metrics.observe("dmarc_discovery_queries", outcome.queries, method=str(outcome.method))
+    metrics.count("dmarc_results_total", str(outcome.result), policy, asked)
+    metrics.observe("dmarc_discovery_queries", outcome.queries, str(outcome.method))
     if outcome.result is DmarcResult.FAIL and outcome.applied is not outcome.published:
-        metrics.count("dmarc_overrides_total", reason="policy_test_mode")
+        metrics.count("dmarc_overrides_total", "policy_test_mode")
 
 
 def is_ours(tx: Transaction) -> bool:

@@ -72,7 +72,7 @@ def report(tx: Transaction, outcome: DmarcOutcome, rules: Rules) -> None:
         port=tx.connection.client.port,
     )
     if not tx.services.outbox.put(partial(letters, found, tx.services, tx.settings, rules)):
-        tx.services.metrics.count("dmarc_reports_total", result="dropped")
+        tx.services.metrics.count("dmarc_reports_total", "dropped")
 
 
 def letters(found: FailureReport, services: Services, settings: Settings, rules: Rules) -> Iterator[Letter]:
@@ -83,13 +83,13 @@ def letters(found: FailureReport, services: Services, settings: Settings, rules:
     assert outcome.record is not None  # or nobody had wanted it
     agreed = recipients(resolver, outcome.record, outcome.used, lambda name: organization(resolver, name, rules))
     if not agreed or not _is_allowed(services, outcome.used, settings.dmarc_forensic_limit):
-        services.metrics.count("dmarc_reports_total", result="limited" if agreed else "nobody")
+        services.metrics.count("dmarc_reports_total", "limited" if agreed else "nobody")
         return
     found = replace(found, spf_record=_spf_record(resolver, found))
     author = settings.dmarc_forensic_sender
     sender = author or f"DMARC reports <postmaster@{settings.primary_hostname}>"
     for address in agreed:
-        services.metrics.count("dmarc_reports_total", result="sent")
+        services.metrics.count("dmarc_reports_total", "sent")
         yield Letter(_address(author), address, found.message(sender, address, secrets.token_hex(16)))
 
 

@@ -26,7 +26,7 @@ def _dmarc_override(tx: Transaction, reason: str) -> None:
     counts in ``policyd_dmarc_overrides_total``.
     """
     if tx.facts.get("dmarc_override") != reason:
-        tx.services.metrics.count("dmarc_overrides_total", reason=reason)
+        tx.services.metrics.count("dmarc_overrides_total", reason)
     tx.facts["dmarc_override"] = reason
 
 

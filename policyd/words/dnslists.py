@@ -139,7 +139,7 @@ def _dnslists(tx: Transaction, lists: tuple[Argument, str]) -> bool:
         entries = tuple(entry for entry in entries if entry.keys is not None)
     start = time.perf_counter()
     hit = search(entries, _inquiry(tx, written))
-    tx.services.metrics.observe("check_duration_seconds", time.perf_counter() - start, check="dnsbl")
+    tx.services.metrics.observe("check_duration_seconds", time.perf_counter() - start, "dnsbl")
     if hit is None:
         return False
     tx.facts["dnslist_domain"], tx.facts["dnslist_matched"] = hit.zone, hit.key
@@ -160,7 +160,7 @@ def _is_awaited(tx: Transaction, entries: tuple[Entry, ...]) -> bool:
 def _inquiry(tx: Transaction, written: str) -> Inquiry:
     def count(zone: str, result: str) -> None:
         known = zone if zone in written else "other"  # what a message has produced is no name for a series
-        tx.services.metrics.count("dnsbl_lookups_total", list=known, result=result)
+        tx.services.metrics.count("dnsbl_lookups_total", known, result)
 
     return Inquiry(
         tx.resolver,

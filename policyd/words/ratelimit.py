@@ -204,4 +204,4 @@ def _rate(tx: Transaction, key: str, event: Event, place: str) -> float:
 
 def _count(tx: Transaction, place: str, result: str) -> None:
     enforced = "false" if tx.dry_run else "true"
-    tx.services.metrics.count("ratelimit_checks_total", limit=place, result=result, enforced=enforced)
+    tx.services.metrics.count("ratelimit_checks_total", place, result, enforced)

@@ -134,4 +134,4 @@ def _asked(tx: Transaction, key: bytes, sight: Sight) -> bool:
 
 
 def _count(tx: Transaction, result: str) -> None:
-    tx.services.metrics.count("seen_checks_total", result=result)
+    tx.services.metrics.count("seen_checks_total", result)

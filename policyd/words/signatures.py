@@ -128,10 +128,10 @@ def dkim(tx: Transaction) -> list[DkimSignature]:
     found = verify(message.signatures, message.fields, message.bodies, tx.resolver, message.rules)
     results = {one.result for one in found}
     metrics = tx.services.metrics
-    metrics.count("dkim_results_total", result=next((str(result) for result in BEST if result in results), "none"))
+    metrics.count("dkim_results_total", next((str(result) for result in BEST if result in results), "none"))
     for one in found:
         algorithm = one.signature.algorithm if one.signature.algorithm in ALGORITHMS else "other"
-        metrics.count("dkim_signatures_total", result=str(one.result), algorithm=algorithm, key_bits=_bits(one))
+        metrics.count("dkim_signatures_total", str(one.result), algorithm, _bits(one))
     return found
 
 

@@ -13,7 +13,7 @@ from policyd.cli.dialogue import Dialogue
 from policyd.conversation import Conversation
 from policyd.errors import PolicyError, Severity
 from policyd.language.verdict import shown
-from policyd.metrics import check
+from policyd.metrics import named
 from policyd.policy import Policy
 from policyd.resolver.zone import ZoneResolver
 from policyd.stores import MemoryStore
@@ -41,12 +41,12 @@ class Counts:
 
     events: list[tuple[str | float, ...]] = field(default_factory=list)
 
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        check(name, labels)
-        self.events.append((name, *labels.values(), *([] if amount == 1 else [amount])))
+    def count(self, name: str, *labels: str, amount: float = 1) -> None:
+        named(name, labels)
+        self.events.append((name, *labels, *([] if amount == 1 else [amount])))
 
-    def observe(self, name: str, value: float, **labels: str) -> None:
-        check(name, labels)
+    def observe(self, name: str, value: float, *labels: str) -> None:
+        named(name, labels)
 
 
 class World:

@@ -106,11 +106,11 @@ class Host:
     def identify(self, client: Any) -> Any:
         return client
 
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        say("count", name, amount, *labels.values())
+    def count(self, name: str, *labels: str, amount: float = 1) -> None:
+        say("count", name, amount, *labels)
 
-    def observe(self, name: str, value: float, **labels: str) -> None:
-        say("observe", name, *labels.values())
+    def observe(self, name: str, value: float, *labels: str) -> None:
+        say("observe", name, *labels)
 
     def decided(self, decision: Any) -> None:
         say("decided", decision.phase, decision.reply.outcome.value)

@@ -77,10 +77,10 @@ class Counts:
         self.seen: Counter[tuple[str, ...]] = Counter()
         self.observed: list[str] = []
 
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        self.seen[(name, *labels.values())] += int(amount)
+    def count(self, name: str, *labels: str, amount: float = 1) -> None:
+        self.seen[(name, *labels)] += int(amount)
 
-    def observe(self, name: str, value: float, **labels: str) -> None:
+    def observe(self, name: str, value: float, *labels: str) -> None:
         assert value >= 0
         self.observed.append(name)
 

@@ -19,7 +19,7 @@ def opened():
 
 def hits(metrics, number):
     for rule in range(number):
-        metrics.count("rule_hits_total", phase="rcpt", rule=f"/etc/policyd/conf.d/60-site.conf:{rule}")
+        metrics.count("rule_hits_total", "rcpt", f"/etc/policyd/conf.d/60-site.conf:{rule}")
 
 def shown(start):
     exporter = Exporter(str(place), None)
@@ -45,8 +45,8 @@ def test_replaced_while_full(tmp_path):
     """A successor goes on counting; what its predecessor had open is forgotten."""
     text = """
         metrics = opened()
-        metrics.count("connections", 3)
-        metrics.count("connections_total", 3)
+        metrics.count("connections", amount=3)
+        metrics.count("connections_total", amount=3)
         print(fill())
         metrics = opened()
         metrics.count("connections")

@@ -35,11 +35,11 @@ class World:
         prefix, _, zone = name.partition(".127.")
         return Answer(("127.0.0.2",) if zone in self.working and prefix == "2.0.0" else ())
 
-    def count(self, name, amount=1, **labels):
+    def count(self, name, *labels, amount=1):
         assert name == "dnsbl_unhealthy"
-        self.value[labels["list"]] = self.value.get(labels["list"], 0) + amount
+        self.value[labels[0]] = self.value.get(labels[0], 0) + amount
 
-    def observe(self, name, value, **labels):
+    def observe(self, name, value, *labels):
         raise AssertionError(name)
 
     def write(self, target, text):

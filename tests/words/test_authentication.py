@@ -45,11 +45,11 @@ class Log(list):
 class Counts(list):
     """What was reported."""
 
-    def count(self, name, amount=1, **labels):
-        self.append((name, *labels.values()))
+    def count(self, name, *labels, amount=1):
+        self.append((name, *labels))
 
-    def observe(self, name, value, **labels):
-        self.append((name, value) if name == "spf_lookups" else (name, *labels.values()))
+    def observe(self, name, value, *labels):
+        self.append((name, value) if name == "spf_lookups" else (name, *labels))
 
 
 class Slow:

@@ -57,13 +57,13 @@ class Log(list):
 class Counts(list):
     """What was reported, and could be: names and labels are those of the catalogue."""
 
-    def count(self, name, amount=1, **labels):
-        metrics.check(name, labels)
-        self.append((name, *labels.values()))
+    def count(self, name, *labels, amount=1):
+        metrics.named(name, labels)
+        self.append((name, *labels))
 
-    def observe(self, name, value, **labels):
-        metrics.check(name, labels)
-        self.append((name, value, *labels.values()))
+    def observe(self, name, value, *labels):
+        metrics.named(name, labels)
+        self.append((name, value, *labels))
 
 
 class Letters(list):

@@ -29,11 +29,11 @@ class Log(list):
 class Counts(list):
     """What was counted."""
 
-    def count(self, name, amount=1, **labels):
+    def count(self, name, *labels, amount=1):
         if name == "dnsbl_lookups_total":
-            self.append((labels["list"], labels["result"]))
+            self.append(labels)
 
-    def observe(self, name, value, **labels):
+    def observe(self, name, value, *labels):
         pass
 
 
