@@ -36,7 +36,7 @@ ACTIONS = {
 }
 """What a metric calls an outcome."""
 
-FAULTS = (Outcome.DEFER, Outcome.ERROR)
+FAULTS = frozenset({Outcome.DEFER, Outcome.ERROR})
 """What a verdict is that no verb has come to: something went wrong."""
 
 NAMES = {phase: str(phase.name).lower() for phase in Phase}

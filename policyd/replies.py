@@ -14,7 +14,7 @@ from policyd.values import value_class
 
 DEFAULT_CODES = {Outcome.FAIL: 550, Outcome.DROP: 550, Outcome.DEFER: 451, Outcome.ERROR: 451}
 ACCEPT_CODES = {Phase.CONNECT: 220, Phase.PREDATA: 354, Phase.QUIT: 221}  # 250 elsewhere
-ENDINGS = (Phase.QUIT, Phase.NOTQUIT)  # nothing is left to refuse
+ENDINGS = frozenset({Phase.QUIT, Phase.NOTQUIT})  # nothing is left to refuse
 REFUSED = "Administrative prohibition"
 TROUBLE = "Temporary local problem - please try later"
 REHEARSED = "dry run: "

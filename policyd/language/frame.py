@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass, field
 from enum import Flag
 from typing import Any, Protocol
 
 
-@dataclass(slots=True)
 class Frame:
-    """What conditions, items and nested ACLs leave behind for the text after them."""
+    """What conditions, items and nested ACLs leave behind for the text after them. New ones are made all the time."""
 
-    captures: tuple[str, ...] = ()  # $0, $1 …
-    value: str = ""  # $value
-    item: str = ""  # $item
+    value = ""  # $value
+    item = ""  # $item
     arguments: tuple[str, ...] = ()  # $acl_arg1 …
-    verify_message: str = ""  # $acl_verify_message
+    verify_message = ""  # $acl_verify_message
     user_message: str | None = None  # a text for the client that a condition produced
     log_message: str | None = None  # and one for the log
     remarks: tuple[str, ...] = ()  # what conditions have to say to the statement's own log line
-    details: bool = False  # whether a deferral shows its message to the client
-    acls: int = 0  # how deep ACLs are nested now
-    guarded: bool = False  # an ACL found by a name that was computed: nobody has checked its words for this phase
-    left: dict[str, str] = field(default_factory=dict)  # $domain_data … by name; cleared when an ACL ends
+    details = False  # whether a deferral shows its message to the client
+    acls = 0  # how deep ACLs are nested now
+    guarded = False  # an ACL found by a name that was computed: nobody has checked its words for this phase
     matched: str | None = None  # what the last list item that matched left behind
-    domain: str = ""  # $domain while a domain list is expanded, where there is no recipient
+    domain = ""  # $domain while a domain list is expanded, where there is no recipient
+
+    def __init__(self, captures: tuple[str, ...] = ()) -> None:
+        self.captures = captures  # $0, $1 …
+        self.left: dict[str, str] = {}  # $domain_data … by name; cleared when an ACL ends
 
 
 Trace = Callable[[tuple[Any, Any]], object]
