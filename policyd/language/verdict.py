@@ -114,7 +114,8 @@ class Statement:
     """A verb with its steps, and those among them that are *run*.
 
     *quiet*: the outcomes after which the next statement comes, and nothing else
-    happens. Most come to one of these.
+    happens. Most come to one of these. *acceptance*: the verdict where all
+    conditions are true, if that is always the same.
     """
 
     verb: str
@@ -122,21 +123,24 @@ class Statement:
     steps: tuple[Step, ...]
     run: tuple[Step, ...]
     quiet: frozenset[Outcome]
+    acceptance: Verdict | None
 
     @classmethod
     def of(cls, verb: str, where: Where, steps: Iterable[Step]) -> Statement:
         """The statement of these steps."""
         found = tuple(steps)
         run = tuple(step for step in found if not step.role)
-        return cls(verb, where, found, run, _quiet(verb, len(run) < len(found)))
+        silent = len(run) == len(found)
+        acceptance = Verdict(OK, where=where, verb=verb) if verb == "accept" and silent else None
+        return cls(verb, where, found, run, _quiet(verb, silent), acceptance)
 
 
-def _quiet(verb: str, has_roles: bool) -> frozenset[Outcome]:
-    """The outcomes of a statement that the ACL only passes by."""
+def _quiet(verb: str, silent: bool) -> frozenset[Outcome]:
+    """The outcomes of a statement that the ACL only passes by. *silent*: none of its steps has a role."""
     passed = {outcome for outcome, ending in VERBS[verb].items() if ending is NEXT or ending is PASS}
     if verb == "warn":
         passed.remove(DEFER)  # which is logged
-    if has_roles:
+    if not silent:
         passed -= SPEAKS[verb] | {outcome for outcome in passed if VERBS[verb][outcome] is PASS}
     return frozenset(passed)
 
@@ -214,11 +218,12 @@ def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
             break
     else:
         outcome, step = OK, None
-    if outcome not in statement.quiet:
+    verdict = statement.acceptance if outcome is OK else None
+    if verdict is None and outcome not in statement.quiet:
         return _speaking(statement, outcome, step, ctx)
     if ctx.trace:
         ctx.trace((statement, outcome))
-    return None
+    return verdict
 
 
 def _speaking(statement: Statement, outcome: Outcome, unmet: Step | None, ctx: Context) -> Verdict | None:
