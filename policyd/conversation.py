@@ -22,7 +22,7 @@ from policyd.language.verdict import Foresight, Outcome, Verdict
 from policyd.mail.address import Address
 from policyd.mail.message import Message
 from policyd.observers import Watch, rounds
-from policyd.policy import CAN_DISCARD, Phase, Policy
+from policyd.policy import CAN_DISCARD, Phase, Policy, RunAcl
 from policyd.replies import TROUBLE, Reply, rehearsed, worded
 from policyd.transaction import Client, Connection, Services, Transaction
 
@@ -297,19 +297,18 @@ class Conversation:
 
     def _judge(self, phase: Phase, argument: str = "", parameters: tuple[str, ...] = ()) -> Reply:
         """Run the phase's ACL, if it has one, and put its verdict into words."""
-        self._set_scene(phase, argument, parameters)
-        if phase not in self._policy.phases:
+        start, tx, settings = time.monotonic(), self.tx, self._policy.settings
+        tx.phase, tx.deadline = phase, start + settings.phase_timeout
+        if phase is not Phase.NOTQUIT:
+            self._note_command(phase, argument, parameters)
+        run = self._policy.phases.get(phase)
+        if run is None:
             self._dropped = False
             return ACCEPTED
-        start, tx, settings = time.monotonic(), self.tx, self._policy.settings
         self._used = True
-        tx.command_rates.clear()
-        tx.reject_targets = ("main", "reject")
-        tx.frame = Frame(tx.frame.captures)
-        if self._witness:
-            self._witness.story.begin(phase, argument)
-        tx.dry_run, quarantine = settings.dry_run, tx.quarantine
-        verdict = self._verdict(phase)
+        self._begin(phase, argument)
+        quarantine = tx.quarantine
+        verdict = self._verdict(run)
         reply = self._spoken(tx, verdict)
         self._count(verdict, NAMES[phase], time.monotonic() - start)
         if settings.event_action is not None:
@@ -331,27 +330,33 @@ class Conversation:
         if seconds >= self._policy.settings.phase_timeout:
             metrics.count("deadline_exceeded_total", phase)
 
-    def _set_scene(self, phase: Phase, argument: str, parameters: tuple[str, ...]) -> None:
-        """Have the transaction begin a phase."""
+    def _note_command(self, phase: Phase, argument: str, parameters: tuple[str, ...]) -> None:
         tx = self.tx
-        tx.phase = phase
-        tx.deadline = time.monotonic() + self._policy.settings.phase_timeout
-        if phase is not Phase.NOTQUIT:
-            tx.command_path = argument
-            tx.command_argument = " ".join((argument, *parameters))
-            tx.command = COMMANDS[phase] + tx.command_argument
-            if name := HISTORY.get(phase):
-                self.connection.commands.append(name)
+        tx.command_path = argument
+        tx.command_argument = " ".join((argument, *parameters)) if parameters else argument
+        tx.command = COMMANDS[phase] + tx.command_argument
+        if name := HISTORY.get(phase):
+            self.connection.commands.append(name)
 
-    def _verdict(self, phase: Phase) -> Verdict:
+    def _begin(self, phase: Phase, argument: str) -> None:
+        """An ACL is about to run: what the last one has left behind is gone."""
+        tx = self.tx
+        tx.command_rates.clear()
+        tx.reject_targets = ("main", "reject")
+        tx.frame = Frame(tx.frame.captures)
+        tx.dry_run = self._policy.settings.dry_run
+        if self._witness:
+            self._witness.story.begin(phase, argument)
+
+    def _verdict(self, run: RunAcl) -> Verdict:
         try:
-            verdict = self._policy.phases[phase](self.tx)
+            verdict = run(self.tx)
         except ForcedFail:
             return Verdict(Outcome.OK)  # the option's expansion was forced to fail: as if it were unset
         except (ExpansionError, Defer) as error:
             return Verdict(Outcome.ERROR, log=str(error))
-        if verdict.outcome is Outcome.DISCARD and not phase & CAN_DISCARD:
-            self.tx.complain(f'"discard" verb not allowed in {phase.title} ACL')
+        if verdict.outcome is Outcome.DISCARD and not self.tx.phase & CAN_DISCARD:
+            self.tx.complain(f'"discard" verb not allowed in {self.tx.phase.title} ACL')
             return replace(verdict, outcome=Outcome.ERROR, verb="")
         return verdict
 
