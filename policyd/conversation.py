@@ -18,49 +18,60 @@ from policyd.explanations import Witness
 from policyd.handover import arrive, refusal, reveal, take_back
 from policyd.journal import report
 from policyd.language.frame import Frame, Trace, both
-from policyd.language.verdict import Foresight, Outcome, Verdict
+from policyd.language.verdict import DEFER, DISCARD, DROP, ERROR, FAIL, OK, Foresight, Verdict
 from policyd.mail.address import Address
 from policyd.mail.message import Message
 from policyd.observers import Watch, rounds
-from policyd.policy import CAN_DISCARD, Phase, Policy, RunAcl
+from policyd.policy import (
+    CAN_DISCARD,
+    CONNECT,
+    DATA,
+    DKIM,
+    HELO,
+    MAIL,
+    NOTQUIT,
+    PREDATA,
+    QUIT,
+    RCPT,
+    Phase,
+    Policy,
+    RunAcl,
+)
 from policyd.replies import TROUBLE, Reply, rehearsed, worded
 from policyd.transaction import Client, Connection, Services, Transaction
 
 ACTIONS = {
-    Outcome.OK: "accept",
-    Outcome.FAIL: "reject",
-    Outcome.DROP: "reject",
-    Outcome.DISCARD: "discard",
-    Outcome.DEFER: "defer",
-    Outcome.ERROR: "defer",
+    OK: "accept",
+    FAIL: "reject",
+    DROP: "reject",
+    DISCARD: "discard",
+    DEFER: "defer",
+    ERROR: "defer",
 }
 """What a metric calls an outcome."""
 
-FAULTS = frozenset({Outcome.DEFER, Outcome.ERROR})
+FAULTS = frozenset({DEFER, ERROR})
 """What a verdict is that no verb has come to: something went wrong."""
 
 NAMES = {phase: str(phase.name).lower() for phase in Phase}
 """What a metric calls a phase."""
 
 COMMANDS = {
-    Phase.CONNECT: "",
-    Phase.HELO: "EHLO ",
-    Phase.MAIL: "MAIL FROM:",
-    Phase.RCPT: "RCPT TO:",
-    Phase.PREDATA: "DATA",
-    Phase.DKIM: "DATA",
-    Phase.DATA: "DATA",
-    Phase.QUIT: "QUIT",
+    CONNECT: "",
+    HELO: "EHLO ",
+    MAIL: "MAIL FROM:",
+    RCPT: "RCPT TO:",
+    PREDATA: "DATA",
+    DKIM: "DATA",
+    DATA: "DATA",
+    QUIT: "QUIT",
 }
 """How the command begins that a phase judges: a milter is told its argument, so how it was written is a guess."""
 
-ACCEPTED = Reply(Outcome.OK)
+ACCEPTED = Reply(OK)
 """Where no ACL has a say."""
 
-HISTORY = {
-    phase: COMMANDS[phase].partition(" ")[0]
-    for phase in (Phase.HELO, Phase.MAIL, Phase.RCPT, Phase.PREDATA, Phase.QUIT)
-}
+HISTORY = {phase: COMMANDS[phase].partition(" ")[0] for phase in (HELO, MAIL, RCPT, PREDATA, QUIT)}
 """What ``$smtp_command_history`` calls the phases that have a command of their own."""
 
 
@@ -102,10 +113,10 @@ class Conversation:
             arrive(self.tx)
         except (ExpansionError, Defer) as error:
             self.tx.complain(f"whether [{client.address}] is of hosts_proxy or hosts_trusted_relays: {error}")
-            return Reply(Outcome.ERROR, 451, lines=(TROUBLE,))
-        self._ask_ahead(Phase.CONNECT)
-        reply = self._judge(Phase.CONNECT)
-        self._open = reply.outcome in (Outcome.OK, Outcome.DROP)
+            return Reply(ERROR, 451, lines=(TROUBLE,))
+        self._ask_ahead(CONNECT)
+        reply = self._judge(CONNECT)
+        self._open = reply.outcome in (OK, DROP)
         if self._used:  # what the connect ACL has set for "the message" ends here
             self._renew(self.tx.frame.captures)
         return reply
@@ -114,12 +125,12 @@ class Conversation:
         """HELO or EHLO. It ends a message that was under way; a name that is refused is forgotten, and ends nothing."""
         take_back(self.tx)
         self.connection.helo = name
-        self._ask_ahead(Phase.HELO)
-        reply = self._judge(Phase.HELO, name)
-        if reply.outcome is Outcome.OK:
+        self._ask_ahead(HELO)
+        reply = self._judge(HELO, name)
+        if reply.outcome is OK:
             self.connection.esmtp = True  # a milter is not told whether it was EHLO; nearly always it was
             self._abandon()
-        elif reply.outcome is not Outcome.DROP:
+        elif reply.outcome is not DROP:
             self.connection.helo = ""
         return reply
 
@@ -127,7 +138,7 @@ class Conversation:
         """QUIT. Whatever the ACL says, only its message counts."""
         self._open = False
         take_back(self.tx)
-        return self._judge(Phase.QUIT)
+        return self._judge(QUIT)
 
     def close(self, reason: str = "") -> None:
         """The connection is over. *reason*: why, where it is known to have ended without QUIT.
@@ -141,7 +152,7 @@ class Conversation:
         self._open = False
         take_back(self.tx)
         self.connection.notquit_reason = "acl-drop" if self._dropped else reason
-        phase = Phase.NOTQUIT if self.connection.notquit_reason else Phase.QUIT
+        phase = NOTQUIT if self.connection.notquit_reason else QUIT
         if phase in self._policy.phases:
             self._judge(phase)
 
@@ -161,11 +172,11 @@ class Conversation:
             return refused
         if "body" in self._policy.needs:
             self.tx.message.keep_body()
-        self._ask_ahead(Phase.MAIL)
-        reply = self._judge(Phase.MAIL, path, parameters)
-        if reply.outcome is Outcome.DISCARD:
+        self._ask_ahead(MAIL)
+        reply = self._judge(MAIL, path, parameters)
+        if reply.outcome is DISCARD:
             self.tx.discarded = True
-        elif reply.outcome is not Outcome.OK and reply.outcome is not Outcome.DROP:  # then nothing but notquit follows
+        elif reply.outcome is not OK and reply.outcome is not DROP:  # then nothing but notquit follows
             self.tx.sender = None
         return reply
 
@@ -175,15 +186,15 @@ class Conversation:
         tx.rcpt_count += 1
         tx.recipient = Address.parse(path, self._policy.settings.qualify_domain)
         tx.caseful_local_part = False
-        reply = Reply(Outcome.DISCARD) if tx.discarded else self._judge(Phase.RCPT, path, parameters)
+        reply = Reply(DISCARD) if tx.discarded else self._judge(RCPT, path, parameters)
         self._services.metrics.count("recipients_total", ACTIONS[reply.outcome])
-        if reply.outcome is Outcome.OK:
+        if reply.outcome is OK:
             tx.recipients.append(tx.recipient)
-        elif reply.outcome is Outcome.DISCARD:
+        elif reply.outcome is DISCARD:
             tx.deleted_recipients.append(path)
             tx.rcpt_fail_count += 1
-            reply = replace(reply, outcome=Outcome.OK)
-        elif reply.outcome in (Outcome.FAIL, Outcome.DROP):
+            reply = replace(reply, outcome=OK)
+        elif reply.outcome in (FAIL, DROP):
             tx.rcpt_fail_count += 1
         else:
             tx.rcpt_defer_count += 1
@@ -192,7 +203,7 @@ class Conversation:
 
     def predata(self) -> Reply:
         """DATA, before the message."""
-        return self._judge(Phase.PREDATA)
+        return self._judge(PREDATA)
 
     def header(self, name: str, value: bytes) -> None:
         """One header field; *value* is all after the colon, folding included."""
@@ -208,7 +219,7 @@ class Conversation:
         reveal(self.tx)
         for look in self._watch.headers:
             look(self.tx)
-        self._ask_ahead(Phase.DATA, self._watch.questions)
+        self._ask_ahead(DATA, self._watch.questions)
 
     def body(self, chunk: bytes) -> None:
         """A part of the body."""
@@ -221,10 +232,10 @@ class Conversation:
         tx = self.tx
         tx.message.complete = True
         tx.realise_headers()
-        reply = Reply(Outcome.DISCARD) if tx.nobody_left else self._message_verdict()
+        reply = Reply(DISCARD) if tx.nobody_left else self._message_verdict()
         tx.realise_headers()
         self.connection.messages += 1
-        held = reply.outcome is Outcome.OK and tx.quarantine
+        held = reply.outcome is OK and tx.quarantine
         metrics = self._services.metrics
         metrics.count("messages_total", "quarantine" if held else ACTIONS[reply.outcome])
         if self._watch.sized:
@@ -234,13 +245,13 @@ class Conversation:
     def _message_verdict(self) -> Reply:
         """What the ACL for its signers says, each time that it runs, or else the message's own."""
         tx = self.tx
-        tx.phase, tx.deadline = Phase.DKIM, time.monotonic() + self._policy.settings.phase_timeout
-        for _ in rounds(Phase.DKIM, tx) if Phase.DKIM in self._policy.phases else ():
-            reply = self._judge(Phase.DKIM)
-            if reply.outcome is not Outcome.OK:
+        tx.phase, tx.deadline = DKIM, time.monotonic() + self._policy.settings.phase_timeout
+        for _ in rounds(DKIM, tx) if DKIM in self._policy.phases else ():
+            reply = self._judge(DKIM)
+            if reply.outcome is not OK:
                 return reply
         tx.realise_headers()
-        return self._judge(Phase.DATA)
+        return self._judge(DATA)
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -257,7 +268,7 @@ class Conversation:
         self._abandon()
 
     def _abandon(self) -> None:
-        begun = self.tx.sender is not None and not (self._dropped and self.tx.phase is Phase.MAIL)
+        begun = self.tx.sender is not None and not (self._dropped and self.tx.phase is MAIL)
         if begun and not self.tx.message.complete:
             self._services.metrics.count("messages_total", "abort")
         if self._used:
@@ -299,7 +310,7 @@ class Conversation:
         """Run the phase's ACL, if it has one, and put its verdict into words."""
         start, tx, settings = time.monotonic(), self.tx, self._policy.settings
         tx.phase, tx.deadline = phase, start + settings.phase_timeout
-        if phase is not Phase.NOTQUIT:
+        if phase is not NOTQUIT:
             self._note_command(phase, argument, parameters)
         run = self._policy.phases.get(phase)
         if run is None:
@@ -316,7 +327,7 @@ class Conversation:
             tx.happened(DECISION, " ".join((NAMES[phase], reply.outcome.value, *filter(None, words))))
         if tx.dry_run:
             reply = rehearsed(tx, reply, quarantine)
-        self._dropped = reply.outcome is Outcome.DROP
+        self._dropped = reply.outcome is DROP
         return reply
 
     def _count(self, verdict: Verdict, phase: str, seconds: float) -> None:
@@ -352,19 +363,19 @@ class Conversation:
         try:
             verdict = run(self.tx)
         except ForcedFail:
-            return Verdict(Outcome.OK)  # the option's expansion was forced to fail: as if it were unset
+            return Verdict(OK)  # the option's expansion was forced to fail: as if it were unset
         except (ExpansionError, Defer) as error:
-            return Verdict(Outcome.ERROR, log=str(error))
-        if verdict.outcome is Outcome.DISCARD and not self.tx.phase & CAN_DISCARD:
+            return Verdict(ERROR, log=str(error))
+        if verdict.outcome is DISCARD and not self.tx.phase & CAN_DISCARD:
             self.tx.complain(f'"discard" verb not allowed in {self.tx.phase.title} ACL')
-            return replace(verdict, outcome=Outcome.ERROR, verb="")
+            return replace(verdict, outcome=ERROR, verb="")
         return verdict
 
 
 def _speak(witness: Witness | None, tx: Transaction, verdict: Verdict) -> Reply:
     """A verdict in words: logged, explained and counted."""
     reply = worded(tx, verdict)
-    if witness and reply.outcome is not Outcome.OK:
+    if witness and reply.outcome is not OK:
         reply = witness.explained(tx, verdict, reply)
     enforced = "false" if tx.dry_run else "true"
     action = ACTIONS[reply.outcome]

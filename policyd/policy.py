@@ -36,6 +36,7 @@ class Phase(Flag):
         return {"CONNECT": "connection", "HELO": "EHLO or HELO"}.get(str(self.name), str(self.name))
 
 
+CONNECT, HELO, MAIL, RCPT, PREDATA, DKIM, DATA, QUIT, NOTQUIT = Phase
 ANY = ~Phase(0)
 AFTER_MAIL = Phase.MAIL | Phase.RCPT | Phase.PREDATA | Phase.DKIM | Phase.DATA
 """Exim's "message ACLs": where there is a message to add a header to."""

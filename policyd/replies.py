@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from policyd import loglines
 from policyd.errors import Where
-from policyd.language.verdict import Outcome, Verdict
+from policyd.language.verdict import DEFER, DISCARD, DROP, ERROR, FAIL, OK, Outcome, Verdict
 from policyd.mail.reply import WIDTH, ReplyText, reply_lines, reply_text, split
-from policyd.policy import Phase
+from policyd.policy import CONNECT, HELO, NOTQUIT, PREDATA, QUIT
 from policyd.transaction import Transaction, host_text
 from policyd.values import value_class
 
-DEFAULT_CODES = {Outcome.FAIL: 550, Outcome.DROP: 550, Outcome.DEFER: 451, Outcome.ERROR: 451}
-ACCEPT_CODES = {Phase.CONNECT: 220, Phase.PREDATA: 354, Phase.QUIT: 221}  # 250 elsewhere
-ENDINGS = frozenset({Phase.QUIT, Phase.NOTQUIT})  # nothing is left to refuse
+DEFAULT_CODES = {FAIL: 550, DROP: 550, DEFER: 451, ERROR: 451}
+ACCEPT_CODES = {CONNECT: 220, PREDATA: 354, QUIT: 221}  # 250 elsewhere
+ENDINGS = frozenset({QUIT, NOTQUIT})  # nothing is left to refuse
 REFUSED = "Administrative prohibition"
 TROUBLE = "Temporary local problem - please try later"
 REHEARSED = "dry run: "
@@ -41,10 +41,10 @@ def worded(tx: Transaction, verdict: Verdict) -> Reply:
     """Put a verdict into words, and log it unless it is an acceptance."""
     if tx.phase in ENDINGS:
         return _farewell(tx, verdict)
-    if verdict.outcome is Outcome.OK:
+    if verdict.outcome is OK:
         return _accepted(tx, verdict)
-    if verdict.outcome is Outcome.DISCARD:
-        reply = replace(_accepted(tx, verdict), outcome=Outcome.DISCARD)
+    if verdict.outcome is DISCARD:
+        reply = replace(_accepted(tx, verdict), outcome=DISCARD)
         _log(tx, loglines.discard(tx, verdict), ("main", "reject"))
         return reply
     return _refused(tx, verdict)
@@ -57,7 +57,7 @@ def _refused(tx: Transaction, verdict: Verdict) -> Reply:
     if text.complaint and verdict.log is verdict.text and len(verdict.log or "") <= WIDTH:  # log what is said instead
         verdict = replace(verdict, log=f"{code} {text.text}")
     _log(tx, loglines.rejection(tx, verdict), tx.reject_targets)
-    details = verdict.details or (verdict.outcome is Outcome.DEFER and tx.settings.smtp_return_error_details)
+    details = verdict.details or (verdict.outcome is DEFER and tx.settings.smtp_return_error_details)
     lines = _lines(tx, text.text) if code == 550 or (verdict.text and details) else (TROUBLE,)
     return Reply(verdict.outcome, text.code, text.enhanced, lines, verdict.where)
 
@@ -65,18 +65,18 @@ def _refused(tx: Transaction, verdict: Verdict) -> Reply:
 def _accepted(tx: Transaction, verdict: Verdict) -> Reply:
     """Mostly the MTA speaks for itself; a text of the policy's own is there for whoever can show it."""
     if not verdict.text:
-        return Reply(Outcome.OK, where=verdict.where)
-    wide = verdict.text.rstrip() if tx.phase is Phase.CONNECT else verdict.text
-    text = _text(tx, ACCEPT_CODES.get(tx.phase, 250), split(wide) if verdict.outcome is Outcome.OK else wide)
-    return Reply(Outcome.OK, text.code, text.enhanced, _accepting_lines(tx, text), verdict.where)
+        return Reply(OK, where=verdict.where)
+    wide = verdict.text.rstrip() if tx.phase is CONNECT else verdict.text
+    text = _text(tx, ACCEPT_CODES.get(tx.phase, 250), split(wide) if verdict.outcome is OK else wide)
+    return Reply(OK, text.code, text.enhanced, _accepting_lines(tx, text), verdict.where)
 
 
 def _accepting_lines(tx: Transaction, text: ReplyText) -> tuple[str, ...]:
     """A greeting is shown as it is; the answer to HELO has one line."""
-    if tx.phase is Phase.CONNECT:
+    if tx.phase is CONNECT:
         return tuple(text.text.split("\n"))
     lines = _lines(tx, text.text)
-    if tx.phase is Phase.HELO and "\n" in text.text:
+    if tx.phase is HELO and "\n" in text.text:
         coded = " ".join(filter(None, (str(text.code), text.enhanced, text.text)))
         tx.log(f"EHLO/HELO response must not contain newlines: message truncated: {coded}")
         return lines[:1]
@@ -85,12 +85,12 @@ def _accepting_lines(tx: Transaction, text: ReplyText) -> tuple[str, ...]:
 
 def _farewell(tx: Transaction, verdict: Verdict) -> Reply:
     """The answer to QUIT: whatever the verdict, its text, and in it a code is text like any other."""
-    wrong = verdict.log or "" if verdict.outcome is Outcome.ERROR else _misuse(verdict)
+    wrong = verdict.log or "" if verdict.outcome is ERROR else _misuse(verdict)
     if wrong is not None:
-        tx.complain(f"ACL for {'QUIT' if tx.phase is Phase.QUIT else 'not-QUIT'} returned ERROR: {wrong}")
+        tx.complain(f"ACL for {'QUIT' if tx.phase is QUIT else 'not-QUIT'} returned ERROR: {wrong}")
     if not verdict.text:
-        return Reply(Outcome.OK, where=verdict.where)
-    return Reply(Outcome.OK, ACCEPT_CODES[Phase.QUIT], "", _lines(tx, split(verdict.text)), verdict.where)
+        return Reply(OK, where=verdict.where)
+    return Reply(OK, ACCEPT_CODES[QUIT], "", _lines(tx, split(verdict.text)), verdict.where)
 
 
 def _misuse(verdict: Verdict) -> str | None:
@@ -122,9 +122,9 @@ def rehearsed(tx: Transaction, reply: Reply, quarantine: str) -> Reply:
     if tx.quarantine != quarantine:
         tx.log(f"{REHEARSED}{host_text(tx)} would be held: {tx.quarantine}")
         tx.quarantine = quarantine
-    if reply.outcome is Outcome.OK:
+    if reply.outcome is OK:
         return reply
-    return Reply(Outcome.OK, where=reply.where, explanation=reply.explanation)
+    return Reply(OK, where=reply.where, explanation=reply.explanation)
 
 
 def rendered(reply: Reply) -> list[str]:

@@ -11,7 +11,7 @@ import milter
 
 from policyd.conversation import Conversation
 from policyd.journal import report
-from policyd.language.verdict import Outcome
+from policyd.language.verdict import DEFER, DISCARD, DROP, ERROR, FAIL, OK
 from policyd.metrics import Metrics
 from policyd.replies import TROUBLE, Reply
 from policyd.server import macros
@@ -23,21 +23,21 @@ from policyd.server.wire import client, reply_lines, text
 from policyd.transaction import Client, Log
 
 ANSWERS = {  # outcome: (what libmilter is told, default reply code, default enhanced code)
-    Outcome.OK: (milter.CONTINUE, "", ""),  # never ACCEPT: that would end all later checks
-    Outcome.FAIL: (milter.REJECT, "550", "5.7.1"),
-    Outcome.DROP: (milter.TEMPFAIL, "421", "4.7.1"),  # to a 421, and only to that, MTAs close the connection
-    Outcome.DEFER: (milter.TEMPFAIL, "451", "4.7.1"),
-    Outcome.ERROR: (milter.TEMPFAIL, "451", "4.3.0"),
-    Outcome.DISCARD: (milter.DISCARD, "", ""),
+    OK: (milter.CONTINUE, "", ""),  # never ACCEPT: that would end all later checks
+    FAIL: (milter.REJECT, "550", "5.7.1"),
+    DROP: (milter.TEMPFAIL, "421", "4.7.1"),  # to a 421, and only to that, MTAs close the connection
+    DEFER: (milter.TEMPFAIL, "451", "4.7.1"),
+    ERROR: (milter.TEMPFAIL, "451", "4.3.0"),
+    DISCARD: (milter.DISCARD, "", ""),
 }
 
-FAILURE = Reply(Outcome.ERROR, 451, "4.3.0", (TROUBLE,))
+FAILURE = Reply(ERROR, 451, "4.3.0", (TROUBLE,))
 """What the client is told when policyd itself fails."""
 
-GONE = Reply(Outcome.ERROR, 451, "4.3.0", ("the MTA has not waited for the answer",))
+GONE = Reply(ERROR, 451, "4.3.0", ("the MTA has not waited for the answer",))
 """What the log says of a message whose MTA has gone before it heard of the changes: an accident of its own."""
 
-UNANNOUNCED = Reply(Outcome.DEFER, 451, "4.7.1", ("Command refused, required Proxy negotiation failed",))
+UNANNOUNCED = Reply(DEFER, 451, "4.7.1", ("Command refused, required Proxy negotiation failed",))
 """What it is told when it comes from a gateway's address, and no gateway has told of it; the store may be to blame."""
 
 
@@ -140,7 +140,7 @@ class Session:
 
     def _hold(self, reply: Reply) -> int:
         """Keep *reply* until a command can be answered: there is no answer now, or it could not carry a text."""
-        if reply.outcome is not Outcome.OK:
+        if reply.outcome is not OK:
             if self.event in ("connect", "helo"):
                 self._refusal = reply
             else:
@@ -167,7 +167,7 @@ class Session:
 
     def _noted(self, reply: Reply) -> Reply:
         """*reply*, logged if it ends something."""
-        if reply.outcome is not Outcome.OK or self.event == "eom":
+        if reply.outcome is not OK or self.event == "eom":
             took = time.perf_counter() - self.begun
             self._host.log.decided(Decision(self._talk.tx, PHASES[self.event], reply, took))
         return reply
@@ -269,7 +269,7 @@ class Session:
     def _verdict(self) -> Reply:
         reply = self._talk.end_of_message()
         try:
-            for edit in self._talk.edits if reply.outcome is Outcome.OK else ():
+            for edit in self._talk.edits if reply.outcome is OK else ():
                 change(self._ctx, edit, self._agreed.leading_space, self._mta.end)
         except milter.error:
             if self._is_heard():
