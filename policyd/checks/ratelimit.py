@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from math import exp, expm1, isfinite
 
 from policyd.durations import seconds
 from policyd.mail.octets import lower
@@ -44,6 +45,7 @@ class Update(Enum):
     READONLY = "readonly"  # never, and the event does not count
 
 
+LEAKY, STRICT, READONLY = Update
 UPDATES = {update.value: update for update in Update}
 
 
@@ -72,10 +74,15 @@ class Limit:
         """``1h/per_mail``: the period as it was written, and what is counted in it."""
         return f"{self.period_text}/{KEY_WORDS[self.option or 'per_mail']}"
 
+    @property
+    def prefix(self) -> str:
+        """What its keys begin with: ``1h/per_mail/``."""
+        unique = "unique/" if self.option == "per_addr" or self.unique is not None else ""
+        return f"{self.name}/{unique}"
+
     def bucket_key(self, client: str) -> str:
         """What the rate is stored under: ``1h/per_mail/192.0.2.1``. Neither limit nor update mode is in it."""
-        unique = "unique/" if self.option == "per_addr" or self.unique is not None else ""
-        return f"{self.name}/{unique}{client if self.key is None else self.key}"
+        return self.prefix + (client if self.key is None else self.key)
 
 
 def parse(text: str) -> Limit:
@@ -170,6 +177,9 @@ class Filter:
     bits: bytes
 
 
+BASIC, EPOCH = struct.Struct("<dd"), struct.Struct("<d")
+
+
 @value_class
 class Bucket:
     """The *rate* when the last event was counted, and that *time*, in seconds since 1970."""
@@ -180,18 +190,27 @@ class Bucket:
 
     def encoded(self) -> bytes:
         """As it is stored."""
-        basic = struct.pack("<dd", self.time, self.rate)
-        return basic + struct.pack("<d", self.filter.epoch) + self.filter.bits if self.filter else basic
+        if self.filter is None:
+            return BASIC.pack(self.time, self.rate)
+        return BASIC.pack(self.time, self.rate) + EPOCH.pack(self.filter.epoch) + self.filter.bits
 
     @classmethod
     def decoded(cls, octets: bytes | None) -> Bucket | None:
         """From what is stored; None when nothing is, or nothing that makes sense."""
-        if octets is None or len(octets) < struct.calcsize("<dd"):
+        if octets is None or len(octets) < BASIC.size:
             return None
-        bits = octets[struct.calcsize("<ddd") :]
-        time, rate, epoch = struct.unpack_from("<ddd", octets.ljust(struct.calcsize("<ddd"), b"\0"))
-        if not all(map(math.isfinite, (time, rate, epoch))) or rate < 0:
+        time, rate = BASIC.unpack_from(octets)
+        if not (isfinite(time) and isfinite(rate) and rate >= 0):
             return None
+        return cls(time, rate) if len(octets) < BASIC.size + EPOCH.size else cls._filtered(time, rate, octets)
+
+    @classmethod
+    def _filtered(cls, time: float, rate: float, octets: bytes) -> Bucket | None:
+        """The same where an epoch stands, and a filter or what is too short for one."""
+        (epoch,) = EPOCH.unpack_from(octets, BASIC.size)
+        if not isfinite(epoch):
+            return None
+        bits = octets[BASIC.size + EPOCH.size :]
         return cls(time, rate, Filter(epoch, bits) if len(bits) >= SMALLEST_FILTER else None)
 
 
@@ -200,22 +219,25 @@ LARGEST = sys.float_info.max
 
 def step(bucket: Bucket | None, now: float, event: Event) -> tuple[Bucket | None, float]:
     """Count *event*: the bucket to store, None where it stays as it is, and the rate. At the limit it is over."""
-    count = min(event.count, LARGEST)
+    count = event.count if event.count < LARGEST else LARGEST
     seen = bucket.filter if bucket else None
-    if event.unique is not None and event.update is not Update.READONLY:
+    if event.unique is not None and event.update is not READONLY:
         seen, new = _with(seen, event.unique, now, event)
         count = count if new else 0.0
     rate = _rate(bucket, now, count, event.period) if bucket else count
-    stores = event.update is Update.STRICT or (event.update is Update.LEAKY and rate < event.limit)
+    stores = event.update is STRICT or (event.update is LEAKY and rate < event.limit)
     return Bucket(now, rate, seen) if stores else None, rate
 
 
 def _rate(bucket: Bucket, now: float, count: float, period: float) -> float:
     periods = (now - bucket.time) / period
     if periods <= 0:  # the same instant, or the clock went back: the limit of the formula
-        return min(bucket.rate + count, LARGEST)
-    rate = -math.expm1(-periods) * count / periods + math.exp(-periods) * bucket.rate
-    return min(max(rate, count), LARGEST)  # an event on its own counts in full
+        rate = bucket.rate + count
+    else:
+        rate = -expm1(-periods) * count / periods + exp(-periods) * bucket.rate
+        if rate < count:  # an event on its own counts in full
+            return count
+    return rate if rate < LARGEST else LARGEST
 
 
 def lifetime(event: Event) -> float:

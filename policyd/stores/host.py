@@ -8,7 +8,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -20,6 +20,7 @@ from policyd.stores.protocol import Step, T, fitting
 from policyd.stores.soundness import distrust, opened
 
 EXPIRY = struct.Struct(">d")  # before each value in LMDB: when it expires, in seconds since 1970
+HEAD = EXPIRY.size
 SWEPT = 4  # records that whoever adds one looks at, so that expired ones cannot pile up
 CROWD = 128  # and that it looks at when room gets short
 MAKING_ROOM = 6  # times its size is made free for a new record: a page is not free before all of it is
@@ -55,6 +56,7 @@ class LmdbStore:
         self._size = size
         self._clock = clock
         self._complain = complain
+        self._failures = Failures(self._directory, size)
         self._opening = Lock()
         self._owner = 0  # the process that opened the environment
         self._environment: lmdb.Environment
@@ -64,7 +66,7 @@ class LmdbStore:
 
     def open(self) -> None:
         """Open the database now, in this process. Raises `Defer`."""
-        with self._failures(), self._opening:
+        with self._failures, self._opening:
             if self._owner != os.getpid():
                 self.__dict__.pop("_environment", None)  # a parent's: not ours to use, nor to close
                 self._environment = opened(self._directory, self._size, self._complain)
@@ -72,7 +74,7 @@ class LmdbStore:
 
     def close(self) -> None:
         """Write everything to the disk: the last thing before an orderly exit. Raises `Defer`."""
-        with self._failures(), self._opening:
+        with self._failures, self._opening:
             if self._owner == os.getpid():
                 self._owner = 0
                 self._environment.sync(True)
@@ -80,7 +82,7 @@ class LmdbStore:
 
     def get(self, key: bytes) -> bytes | None:
         """What is stored, unless it has expired."""
-        with self._failures(), self._begin() as txn:
+        with self._failures, self._begin() as txn:
             return _live(txn.get(fitting(key)), self._clock())
 
     def put(self, key: bytes, value: bytes, ttl: float) -> None:
@@ -89,14 +91,14 @@ class LmdbStore:
 
     def delete(self, key: bytes) -> None:
         """Forget what is stored, if anything is."""
-        with self._failures(), self._begin(write=True) as txn:
+        with self._failures, self._begin(write=True) as txn:
             txn.delete(fitting(key))
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Everything whose key begins with *prefix*, in the order of keys."""
         start = prefix
         while True:
-            with self._failures(), self._begin() as txn:
+            with self._failures, self._begin() as txn:
                 batch, last = _batch(txn, prefix, start, self._clock())
             yield from batch
             if last is None:
@@ -105,14 +107,14 @@ class LmdbStore:
 
     def read(self, key: bytes, step: Step[T]) -> T:
         """What *step* answers to what is stored now; nothing is written."""
-        with self._failures(), self._begin() as txn:
+        with self._failures, self._begin() as txn:
             now = self._clock()
             return step(_live(txn.get(fitting(key)), now), now)[1]
 
     def update(self, key: bytes, step: Step[T], ttl: float) -> T:
         """Read, compute and write as one; the value lives for *ttl* seconds. A new one also drops a few expired."""
         key = fitting(key)
-        with self._failures():
+        with self._failures:
             try:
                 return self._updated(key, step, ttl)
             except lmdb.MapFullError:
@@ -172,19 +174,28 @@ class LmdbStore:
             self.open()
         return self._environment.begin(write=write, buffers=True)
 
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        """What LMDB and the file system complain about, as `Defer`."""
-        try:
-            yield
-        except lmdb.MapFullError:
+
+class Failures:
+    """What LMDB and the file system complain about of a *directory*, as `Defer`. *size*: octets of its database."""
+
+    def __init__(self, directory: Path, size: int) -> None:
+        self._directory = directory
+        self._size = size
+
+    def __enter__(self) -> None:
+        """Nothing has happened yet."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            return
+        if isinstance(error, lmdb.MapFullError):
             raise Defer(f"{self._directory}: full: a record does not fit into {self._size >> 20} MiB") from None
-        except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+        if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError)):
             distrust(self._directory)
             raise Defer(f"{self._directory}: damaged, will be verified at the next start: {error}") from error
-        except lmdb.Error as error:
+        if isinstance(error, lmdb.Error):
             raise Defer(f"{self._directory}: {error}") from error
-        except OSError as error:
+        if isinstance(error, OSError):
             raise Defer(f"{error.filename or self._directory}: {error.strerror}") from error
 
 
@@ -206,9 +217,12 @@ def _batch(
 
 def _live(record: memoryview | None, now: float) -> bytes | None:
     """The value in *record*, unless it has expired."""
-    return None if record is None or _expiry(record) <= now else bytes(record[EXPIRY.size :])
+    return bytes(record[HEAD:]) if record is not None and _expiry(record) > now else None
 
 
 def _expiry(record: memoryview) -> float:
     """When it expires; what is no record of ours has."""
-    return float(EXPIRY.unpack_from(record)[0]) if len(record) >= EXPIRY.size else -math.inf
+    if len(record) < HEAD:
+        return -math.inf
+    expires: float = EXPIRY.unpack_from(record)[0]
+    return expires
