@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import lru_cache, wraps
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol, TypeVar, overload
 
@@ -56,6 +56,9 @@ class Services:
     sleep: Callable[[float], None] = time.sleep
 
 
+_spelled = lru_cache(maxsize=1000)(str)  # an address: its digits are wanted again and again
+
+
 @value_class
 class Proxy:
     """The balancer in front of a client. No addresses: its header was wrong or missing, or told none.
@@ -81,6 +84,10 @@ class Client:
     local_port: int = 0
     proxy: Proxy | None = None  # None: it came without a balancer
     source: str = "milter"  # who told its address: one of `policyd.metrics.SOURCES`
+    text: str = field(init=False, repr=False, compare=False)  # of its address; empty without one
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", _spelled(self.address) if self.address else "")
 
 
 @dataclass(slots=True)

@@ -123,7 +123,8 @@ class Recorder:
 
 
 def _client(client: Client) -> dict[str, Any]:
-    return asdict(client) | {"address": str(client.address) if client.address else ""}
+    values = asdict(client)
+    return values | {"address": values.pop("text")}
 
 
 def sessions(lines: Iterable[str]) -> Iterator[Recorded]:

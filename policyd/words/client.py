@@ -85,7 +85,7 @@ def _macro(tx: Transaction, name: str) -> str:
 @variable("sender_host_address")
 def _sender_host_address(tx: Transaction) -> str:
     """The client's address."""
-    return str(tx.connection.client.address or "")
+    return tx.connection.client.text
 
 
 @variable("sender_host_port")

@@ -115,7 +115,7 @@ def _seen(tx: Transaction, sight: Sight) -> bool:
 
     Greylisting is ``defer !seen = -5m / key=$sender_host_address/$sender_address``.
     """
-    key = str(tx.connection.client.address or "") if sight.key is None else sight.key
+    key = tx.connection.client.text if sight.key is None else sight.key
     try:
         found = _asked(tx, f"seen/{key}".encode("latin-1"), sight)
     except Defer as error:
