@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from policyd.checks.ratelimit import Bucket, Event, Limit, Update, parse, step
 from policyd.durations import seconds
@@ -97,7 +97,7 @@ def _readable(label: str) -> Limit | None:
 
 def _keys(limit: Limit) -> re.Pattern[str]:
     """What the limit's keys look like: an expansion in them may be anything."""
-    bare = replace(limit, key=None).bucket_key("")
+    bare = limit.prefix
     if limit.key is None:
         return re.compile(re.escape(bare) + "[0-9a-f.:]*")
     return re.compile(re.escape(bare) + ".*".join(map(re.escape, EXPANSION.split(limit.key))), re.DOTALL)

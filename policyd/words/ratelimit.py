@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from policyd.checks.counting import Counting
-from policyd.checks.ratelimit import KEY_WORDS, Event, Limit, Update, lifetime, parse
+from policyd.checks.ratelimit import KEY_WORDS, LEAKY, READONLY, STRICT, Event, Limit, lifetime, parse
 from policyd.errors import Defer, ExpansionError
 from policyd.events import RATELIMIT
 from policyd.handover import awaited
@@ -23,6 +24,8 @@ from policyd.transaction import Transaction
 from policyd.words.message import message_size
 
 Rates = dict[str, float]
+Memo = Callable[[Transaction], Rates]
+Count = Callable[[Transaction], float]
 
 WORD = re.compile("[a-z_]+", re.ASCII)
 OFTEN_EMPTY = ("$authenticated_id", "$sender_address", "$sender_address_domain", "$sender_host_name")
@@ -50,40 +53,62 @@ def _size(tx: Transaction) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a per_… option means in some ACLs: how long a rate is remembered, and what is counted, if not one event."""
+    """What a per_… option means in an ACL: how long a rate is remembered, and what is counted, if not one event."""
 
-    phases: Phase
-    memo: Callable[[Transaction], Rates]
-    count: Callable[[Transaction], float] | None = None
+    memo: Memo
+    count: Count | None = None
 
 
-USES: dict[str, tuple[Use, ...]] = {  # in other ACLs, an option only reads
-    "": (Use(ANY, _message),),
-    "per_mail": (Use(AFTER_MAIL, _message),),
-    "per_byte": (Use(AFTER_MAIL, _message, _size),),
-    "per_rcpt": (Use(Phase.RCPT, _command), Use(Phase.PREDATA | Phase.DKIM | Phase.DATA, _message, _recipients)),
-    "per_addr": (Use(Phase.RCPT, _command),),
-    "per_conn": (Use(ANY, _connection),),
-    "per_cmd": (Use(ANY, _command),),
+Uses = dict[Phase, Use]
+
+
+def _in(phases: Phase, memo: Memo, count: Count | None = None) -> Uses:
+    return {phase: Use(memo, count) for phase in Phase if phase in phases}
+
+
+USES: dict[str, Uses] = {  # in other ACLs, an option only reads
+    "": _in(ANY, _message),
+    "per_mail": _in(AFTER_MAIL, _message),
+    "per_byte": _in(AFTER_MAIL, _message, _size),
+    "per_rcpt": _in(Phase.RCPT, _command) | _in(Phase.PREDATA | Phase.DKIM | Phase.DATA, _message, _recipients),
+    "per_addr": _in(Phase.RCPT, _command),
+    "per_conn": _in(ANY, _connection),
+    "per_cmd": _in(ANY, _command),
 }
 OPTIONS = (*filter(None, USES), "strict", "leaky", "readonly", "noupdate")
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A limit, and where it is written: ``30-ratelimit.conf:26``, by which logs and metrics know it."""
+    """A limit, and where it is written: ``30-ratelimit.conf:26``, by which logs and metrics know it.
+
+    What can be made of it before there is anything to count: the *prefix* of its
+    keys; the *lifetime* of what is stored; how to look (*reading*), and how to
+    count where each event is like the others (*counting*).
+    """
 
     limit: Limit
     place: str
+    prefix: str
+    lifetime: float
+    reading: Counting
+    counting: Counting
+
+    @classmethod
+    def of(cls, place: str, limit: Limit) -> Placed:
+        """*limit*, which is written at *place*."""
+        reading = Event(limit.limit, limit.period, 0.0, READONLY)
+        event = Event(limit.limit, limit.period, limit.count, limit.update or LEAKY, limit.unique)
+        return cls(limit, place, limit.prefix, lifetime(event), Counting(reading), Counting(event))
 
 
 def limited(source: Source, compiler: Compiler) -> Getter:
     """The argument strategy of ``ratelimit``: a `Placed` limit."""
-    getter, place = parsed(parse)(source, compiler), source.where().place
+    getter, placed = parsed(parse)(source, compiler), partial(Placed.of, source.where().place)
     _look_at_key(source, compiler)
     if "per_byte" in source.text:
         compiler.needs.add("size")
-    return Fixed(Placed(getter.value, place)) if isinstance(getter, Fixed) else lambda ctx: Placed(getter(ctx), place)
+    return Fixed(placed(getter.value)) if isinstance(getter, Fixed) else lambda ctx: placed(getter(ctx))
 
 
 def _look_at_key(source: Source, compiler: Compiler) -> None:
@@ -128,17 +153,18 @@ def _ratelimit(tx: Transaction, placed: Placed) -> bool:
     Where the statement writes a line into the log, that has ``rate=RATE/LIMIT``
     and ``limit=FILE:LINE`` in it.
     """
-    limit = placed.limit
-    tx.facts["sender_rate_limit"], tx.facts["sender_rate_period"] = limit.limit_text, limit.period_text
-    event, memo = _event(tx, limit)
+    limit, facts = placed.limit, tx.facts
+    facts["sender_rate_limit"], facts["sender_rate_period"] = limit.limit_text, limit.period_text
+    counting, memo = _asked(tx, placed)
     if limit.key is None and awaited(tx, "ratelimit"):
         return False
-    key = limit.bucket_key(str(tx.connection.client.address or ""))
-    if key not in memo:
-        memo[key] = _rate(tx, key, event, placed.place)
-    rate = tx.facts["sender_rate"] = f"{memo[key]:.1f}"
+    key = placed.prefix + (tx.connection.client.text if limit.key is None else limit.key)
+    value = memo.get(key)
+    if value is None:
+        value = memo[key] = _rate(tx, key, counting, placed)
+    rate = facts["sender_rate"] = f"{value:.1f}"
     tx.frame.remarks += (f"rate={rate}/{limit.limit_text} limit={placed.place}",)
-    over = memo[key] >= limit.limit
+    over = value >= limit.limit
     _count(tx, placed.place, "over" if over else "under")
     if over:
         tx.happened(RATELIMIT, f"{rate} {limit.limit_text} {key}")
@@ -163,19 +189,23 @@ def _sender_rate_period(tx: Transaction) -> str:
     return str(tx.facts.get("sender_rate_period", ""))
 
 
-def _event(tx: Transaction, limit: Limit) -> tuple[Event, Rates]:
-    """What there is to count at this phase, and where the rate is remembered."""
-    use = next((use for use in USES[limit.option] if tx.phase in use.phases), None)
-    if use is None and limit.update in (Update.LEAKY, Update.STRICT):
+def _asked(tx: Transaction, placed: Placed) -> tuple[Counting, Rates]:
+    """What the store is asked at this phase, and where the rate is remembered."""
+    limit = placed.limit
+    use = USES[limit.option].get(tx.phase)
+    if use is None and (limit.update is LEAKY or limit.update is STRICT):
         raise ExpansionError(
             f'error in arguments to "ratelimit" condition: "{KEY_WORDS[limit.option]}" must not have '
             f"/leaky or /strict option, or cannot be used in {tx.phase.title} ACL"
         )
-    if use is None or limit.update is Update.READONLY:
-        return Event(limit.limit, limit.period, 0.0, Update.READONLY), tx.command_rates
-    count = use.count(tx) if use.count and not limit.counted else limit.count
-    unique = _recipient(tx) if limit.option == "per_addr" and limit.unique is None else limit.unique
-    return Event(limit.limit, limit.period, count, limit.update or Update.LEAKY, unique), use.memo(tx)
+    if use is None or limit.update is READONLY:
+        return placed.reading, tx.command_rates
+    counting = placed.counting
+    if use.count and not limit.counted:
+        counting = Counting(replace(counting.event, count=use.count(tx)))
+    elif limit.option == "per_addr" and limit.unique is None:
+        counting = Counting(replace(counting.event, unique=_recipient(tx)))
+    return counting, use.memo(tx)
 
 
 def _recipient(tx: Transaction) -> str:
@@ -186,16 +216,16 @@ def _recipient(tx: Transaction) -> str:
     return f"{local_part}@{lower(recipient.domain)}"
 
 
-def _rate(tx: Transaction, key: str, event: Event, place: str) -> float:
-    """Count *event* in the store. Raises `Defer`."""
+def _rate(tx: Transaction, key: str, counting: Counting, placed: Placed) -> float:
+    """The rate of *key*, as the store has it once it has counted. Raises `Defer`."""
     store, stored_under = tx.store, f"ratelimit/{key}".encode("latin-1")
     start = time.perf_counter()
     try:
-        if event.update is Update.READONLY:
-            return store.read(stored_under, Counting(event))
-        return store.update(stored_under, Counting(event), lifetime(event))
+        if counting is placed.reading:
+            return store.read(stored_under, counting)
+        return store.update(stored_under, counting, placed.lifetime)
     except Defer as error:
-        _count(tx, place, "store_error")
+        _count(tx, placed.place, "store_error")
         tx.complain(f"ratelimit: {error}")
         raise Defer("ratelimit database not available") from error
     finally:
