@@ -57,7 +57,7 @@ def _host(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher
         return lambda _, __: ""
     if item == "":
         return lambda _, subject: "" if subject is None else None
-    return _present(_by_address(item, where, compiler) or _by_name(item, where, compiler))
+    return _by_address(item, where, compiler) or _present(_by_name(item, where, compiler))
 
 
 @list_kind("ip", key=network_key)
@@ -90,8 +90,7 @@ def _nameless(item: str, where: Where, compiler: Compiler) -> Matcher | None:
         return lambda _, subject: "" if subject is None else None
     if ";" in item and not NET.fullmatch(item):
         item = f"net-{item}"
-    match = _by_address(item, where, compiler)
-    return None if match is None else _present(match)
+    return _by_address(item, where, compiler)
 
 
 def _present(match: Matcher) -> Matcher:
@@ -102,7 +101,7 @@ def _present(match: Matcher) -> Matcher:
 def _by_address(item: str, where: Where, compiler: Compiler) -> Matcher | None:
     """The matcher of an item that needs no name; None when it does."""
     if item == "@[]":
-        return lambda tx, subject: "" if is_local(tx, subject) else None
+        return _present(lambda tx, subject: "" if is_local(tx, subject) else None)
     if LIKE_IPV4.fullmatch(item) or LIKE_IPV6.fullmatch(item):
         return _in_network(_network(item, where))
     return _net_lookup(item, where, compiler)
@@ -119,10 +118,11 @@ def _network(item: str, where: Where) -> Network:
 
 
 def _in_network(network: Network) -> Matcher:
-    version, mask, wanted = network.version, int(network.netmask), int(network.network_address)
+    mask, wanted = int(network.netmask), int(network.network_address)
+    version = type(network.network_address)  # and not its number, which an address computes
 
-    def match(_: Transaction, subject: Address) -> str | None:
-        return "" if subject.version == version and int(subject) & mask == wanted else None
+    def match(_: Transaction, subject: Address | None) -> str | None:
+        return "" if isinstance(subject, version) and int(subject) & mask == wanted else None
 
     return match
 
@@ -134,7 +134,7 @@ def _net_lookup(item: str, where: Where, compiler: Compiler) -> Matcher | None:
     if net is None or found is None:
         return None
     digits, separator = net[1], ":" if net[2].startswith("iplsearch") else "."
-    return lambda tx, subject: found(tx, _key(subject, digits, separator))
+    return _present(lambda tx, subject: found(tx, _key(subject, digits, separator)))
 
 
 @lru_cache(maxsize=1000)
