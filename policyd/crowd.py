@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import ip_address
 from threading import Lock
-
-Address = IPv4Address | IPv6Address
 
 SAMPLE = 200  # connections that are looked at together; as many addresses are kept at most
 NEARLY_ALL = 0.95
@@ -18,24 +16,24 @@ class Crowd:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._seen: Counter[Address] = Counter()
-        self._count = 0
+        self._seen: list[str] = []
         self._silent_until = 0.0
 
-    def suspect(self, address: Address, now: float) -> tuple[Address, bool] | None:
-        """Count a connection. After each `SAMPLE`: the private address that nearly all came from, if there is one.
+    def suspect(self, address: str, now: float) -> tuple[str, bool] | None:
+        """Note a connection. After each `SAMPLE`: the private address that nearly all came from, if there is one.
 
         And whether that has not been said for `SILENCE` seconds, in which case it is now.
         """
+        self._seen.append(address)
+        if len(self._seen) < SAMPLE:
+            return None
         with self._lock:
-            self._seen[address] += 1
-            self._count += 1
-            if self._count < SAMPLE:
+            sample = self._seen[:SAMPLE]
+            if len(sample) < SAMPLE:  # another thread was sooner
                 return None
-            ((most, times),) = self._seen.most_common(1)
-            self._seen.clear()
-            self._count = 0
-            if times < NEARLY_ALL * SAMPLE or not most.is_private:
+            del self._seen[:SAMPLE]
+            ((most, times),) = Counter(sample).most_common(1)
+            if times < NEARLY_ALL * SAMPLE or not ip_address(most).is_private:
                 return None
             news = now >= self._silent_until
             if news:

@@ -37,7 +37,7 @@ def arrive(tx: Transaction) -> None:
     if _is(tx, settings.hosts_trusted_relays, address):
         connection.handover = Handover(connection.client)
     elif connection.client.proxy is None:
-        _watch(tx, address)
+        _watch(tx, connection.client.text)
 
 
 def _is(tx: Transaction, matches: Matcher | None, address: Address) -> bool:
@@ -67,7 +67,7 @@ def refusal(tx: Transaction, path: str) -> Reply | None:
     return None if tx.settings.dry_run else Reply(Outcome.FAIL, 503, lines=(UNNEGOTIATED,))
 
 
-def _watch(tx: Transaction, address: Address) -> None:
+def _watch(tx: Transaction, address: str) -> None:
     """Warn when it looks as if a balancer stood there that nobody has told us of."""
     suspect = tx.services.crowd.suspect(address, tx.services.clock())
     if suspect is None:

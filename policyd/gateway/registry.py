@@ -73,8 +73,10 @@ class Registry:
 
         Raises `Unknown`: it comes from where only gateways may come from, and is none. Raises `Defer`.
         """
+        if client.address is None or not self._sources:
+            return client
         gateway = client.address in self._sources
-        if client.address is None or not (gateway or self._told):
+        if not (gateway or self._told):
             return client
         seen = Endpoint(plain(client.address), client.port)
         written = self._patient().get(_key(seen))

@@ -63,11 +63,15 @@ ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a policy wants: *actions* and *steps* of the protocol, and macros by their stage."""
+    """What a policy wants: *actions* and *steps* of the protocol, and macros by their stage.
+
+    *symbols*: how the MTA is asked for these.
+    """
 
     actions: int
     steps: int
     macros: Mapping[int, tuple[str, ...]]
+    symbols: Mapping[int, str]
 
 
 @lru_cache(maxsize=16)
@@ -82,7 +86,8 @@ def terms_of(needs: frozenset[str]) -> Terms:
         elif needs.isdisjoint(event.answered):
             steps |= event.silent
     actions = sum(action for need, action in ACTIONS.items() if need in needs)
-    return Terms(actions, steps, macros.wanted(needs))
+    wanted = macros.wanted(needs)
+    return Terms(actions, steps, wanted, macros.symbols(wanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class Agreement:
     needs: frozenset[str]
     leading_space: bool
     silent: frozenset[str]
-    macros: Mapping[int, tuple[str, ...]]
+    macros: Mapping[int, macros.Keys]
 
 
 def agree(ctx: Any, options: list[int], needs: frozenset[str]) -> Agreement:
@@ -105,9 +110,9 @@ def agree(ctx: Any, options: list[int], needs: frozenset[str]) -> Agreement:
     *options*: the actions and steps that the MTA offers, and two numbers that
     mean nothing; then those agreed on.
     """
-    terms, (actions, steps) = terms_of(needs), options[:2]
+    terms, actions, steps = terms_of(needs), options[0], options[1]
     if actions & milter.SETSYMLIST:
-        macros.ask(ctx, terms.macros)
+        macros.ask(ctx, terms.symbols)
     options[:] = [actions & (terms.actions | milter.SETSYMLIST), steps & terms.steps, 0, 0]
     return agreement(needs, options[1])
 
@@ -116,4 +121,5 @@ def agree(ctx: Any, options: list[int], needs: frozenset[str]) -> Agreement:
 def agreement(needs: frozenset[str], steps: int) -> Agreement:
     """What the *steps* of the protocol that are agreed on come to."""
     silent = frozenset(event.name for event in EVENTS if steps & event.silent)
-    return Agreement(needs, bool(steps & milter.P_HDR_LEADSPC), silent, terms_of(needs).macros)
+    keys = {stage: macros.keys(names) for stage, names in terms_of(needs).macros.items()}
+    return Agreement(needs, bool(steps & milter.P_HDR_LEADSPC), silent, keys)

@@ -38,29 +38,40 @@ def wanted(needs: frozenset[str]) -> dict[int, tuple[str, ...]]:
     }
 
 
-def ask(ctx: Any, stages: Mapping[int, tuple[str, ...]]) -> None:
+def symbols(stages: Mapping[int, tuple[str, ...]]) -> dict[int, str]:
+    """What the MTA is told of each stage, to be asked for these."""
+    return {stage: " ".join(names) for stage, names in stages.items()}
+
+
+def ask(ctx: Any, symbols: Mapping[int, str]) -> None:
     """Tell the MTA what to send. Only while negotiating."""
-    for stage, names in stages.items():
-        ctx.setsymlist(stage, " ".join(names))
+    for stage, names in symbols.items():
+        ctx.setsymlist(stage, names)
 
 
-def update(known: dict[str, str], ctx: Any, names: tuple[str, ...], xtext: frozenset[str]) -> None:
-    """Bring *known*, by name without braces, up to date with what came at a stage with these *names*.
+Keys = tuple[tuple[str, str], ...]
+"""Macros of a stage: what libmilter calls each, and its name without braces."""
 
-    *xtext*: those that the MTA encodes.
+
+def keys(names: tuple[str, ...]) -> Keys:
+    """*names*, as `update` wants them."""
+    return tuple((name, name.strip("{}")) for name in names)
+
+
+def update(known: dict[str, str], ctx: Any, keys: Keys, xtext: frozenset[str]) -> None:
+    """Bring *known*, by name without braces, up to date with what came at a stage with these *keys*.
+
+    *xtext*: those that the MTA encodes. pymilter decodes UTF-8, and raises for what is not.
     """
-    for name in names:
-        key, value = name.strip("{}"), _value(ctx, name)
+    for name, key in keys:
+        try:
+            value: str | None = ctx.getsymval(name)
+        except UnicodeDecodeError as error:
+            value = error.object.decode("latin-1")
+        else:
+            if value is not None and not value.isascii():
+                value = value.encode().decode("latin-1")
         if value is None:
             known.pop(key, None)
         else:
             known[key] = XTEXT.sub(lambda found: chr(int(found[1], 16)), value) if key in xtext else value
-
-
-def _value(ctx: Any, name: str) -> str | None:
-    """Octets as latin-1 characters; pymilter decodes UTF-8, and raises for what is not."""
-    try:
-        value: str | None = ctx.getsymval(name)
-    except UnicodeDecodeError as error:
-        return error.object.decode("latin-1")
-    return value if value is None or value.isascii() else value.encode().decode("latin-1")

@@ -301,7 +301,8 @@ class Session:
         return self._tell(self._due() or self._noted(judge(*arguments)))
 
     def _macros(self, stage: int) -> None:
-        macros.update(self._talk.macros, self._ctx, self._agreed.macros[stage], self._mta.xtext)
+        if keys := self._agreed.macros[stage]:
+            macros.update(self._talk.macros, self._ctx, keys, self._mta.xtext)
 
     def missed(self, error: UnicodeDecodeError) -> None:
         """A callback that pymilter could not make: a HELO name, or the name of a header field, was not UTF-8."""

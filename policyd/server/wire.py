@@ -33,14 +33,8 @@ def text(received: str | bytes) -> str:
 def client(name: str, address: Any, macros: Mapping[str, str]) -> Client:
     """The client from the arguments of the connect callback: *address* is ``(ip, port, …)``, or else it is local."""
     ip = _address(address[0]) if isinstance(address, tuple) else None
-    port = macros.get("daemon_port", "")
-    return Client(
-        address=ip,
-        port=address[1] if ip else 0,
-        name="" if name.startswith("[") or name == "unknown" else text(name),
-        local_address=_local_address(macros),
-        local_port=int(port) if port.isascii() and port.isdigit() else 0,
-    )
+    named = "" if name == "unknown" or name.startswith("[") else text(name)
+    return Client(ip, address[1] if ip else 0, named, _local_address(macros), _port(macros.get("daemon_port", "")))
 
 
 def _local_address(macros: Mapping[str, str]) -> str:
@@ -53,6 +47,11 @@ def _address(text: str) -> IPv4Address | IPv6Address:
     """An address; an IPv4 one in IPv6 clothes is what it is."""
     address = ip_address(text)
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+@lru_cache(maxsize=100)
+def _port(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 @lru_cache(maxsize=100)
