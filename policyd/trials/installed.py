@@ -60,6 +60,7 @@ class Installed:
 
     def __init__(self, file: Path, complain: Callable[[str], object], tell: Callable[[str], object]) -> None:
         self._file = file
+        self._path = os.fspath(file)  # it is looked at for every connection
         self._complain = complain
         self._tell = tell
         self._seen = 0
@@ -68,9 +69,8 @@ class Installed:
     @property
     def policy(self) -> Policy | None:
         """The policy to try, if there is one. Compiled once."""
-        try:
-            changed = os.stat(self._file).st_mtime_ns
-        except OSError:
+        changed = self._changed()
+        if changed is None:
             if self._policy is not None:
                 self._tell("tries no shadow policy any more")
             self._seen, self._policy = 0, None
@@ -78,6 +78,13 @@ class Installed:
         if changed != self._seen:
             self._seen, self._policy = changed, self._read()
         return self._policy
+
+    def _changed(self) -> int | None:
+        """When the file was last changed; None where there is none, which is asked first: it costs no exception."""
+        try:
+            return os.stat(self._path).st_mtime_ns if os.access(self._path, os.F_OK) else None
+        except OSError:
+            return None
 
     def _read(self) -> Policy | None:
         try:
