@@ -157,10 +157,11 @@ class LmdbStore:
         """
         cursor, number = txn.cursor(), CROWD if soon else SWEPT
         found = cursor.set_range(self._hand) if self._hand else cursor.first()
-        crowd = [(_expiry(value), bytes(key), len(value)) for key, value in islice(cursor, number)] if found else []
-        self._hand = crowd[-1][1] + b"\0" if len(crowd) == number else b""  # the next key there can be
+        crowd = [(key, value, _expiry(value)) for key, value in islice(cursor, number)] if found else []
+        self._hand = bytes(crowd[-1][0]) + b"\0" if len(crowd) == number else b""  # the next key there can be
+        due = [(expires, bytes(key), len(value)) for key, value, expires in crowd if expires <= now + soon]
         valid = 0
-        for expires, key, length in sorted(record for record in crowd if record[0] <= now + soon):
+        for expires, key, length in sorted(due):
             if expires <= now or room > 0:
                 txn.delete(key)
                 room -= length
