@@ -315,7 +315,7 @@ def full_host(tx: Transaction) -> str:
     shown = f"({helo}) " if helo not in ("", client.name) else ""
     name = f"{client.name} " if client.name else ""
     port = f":{client.port}" if client.port and "incoming_port" in tx.settings.log_selector else ""
-    return f"{name}{shown}[{client.address}]{port}"
+    return f"{name}{shown}[{client.text}]{port}"
 
 
 def host_text(tx: Transaction) -> str:

@@ -70,7 +70,7 @@ class Replay:
                 argument = str(arguments[0]) if arguments else ""
                 where = str(reply.where or "-")
                 yield Difference(
-                    str(talk.connection.client.address or "local"), PHASES[event], argument, now, answer(reply), where
+                    talk.connection.client.text or "local", PHASES[event], argument, now, answer(reply), where
                 )
         talk.close()
 

@@ -136,10 +136,10 @@ def _sender_rcvhost(tx: Transaction) -> str:
     client, helo = tx.connection.client, tx.connection.helo
     if client.address is None:
         return ""
-    shown = f" helo={helo}" if helo not in ("", client.name, f"[{client.address}]") else ""
+    shown = f" helo={helo}" if helo not in ("", client.name, f"[{client.text}]") else ""
     if client.name:
-        return f"{client.name} ([{client.address}]{shown})"
-    return f"[{client.address}]" + (f" ({shown[1:]})" if shown else "")
+        return f"{client.name} ([{client.text}]{shown})"
+    return f"[{client.text}]" + (f" ({shown[1:]})" if shown else "")
 
 
 def _interface(address_name: str, port_name: str) -> None:
