@@ -129,18 +129,18 @@ def test_threads_count_exactly(tmp_path):
         from threading import Thread
         sys.setswitchinterval(1e-6)
         def work():
-            for _ in range(5000):
+            for _ in range(20000):
                 metrics.count("connections_total")
                 metrics.observe("spf_lookups", 2)
-        threads = [Thread(target=work) for _ in range(4)]
+        threads = [Thread(target=work) for _ in range(8)]
         for thread in threads: thread.start()
         for thread in threads: thread.join()
         print(*lines("connections_total"), *lines("spf_lookups_sum"), *lines("spf_lookups_count"), sep="\\n")
     """
     assert run(tmp_path, program).splitlines() == [
-        "policyd_connections_total 20000.0",
-        "policyd_spf_lookups_sum 40000.0",
-        "policyd_spf_lookups_count 20000.0",
+        "policyd_connections_total 160000.0",
+        "policyd_spf_lookups_sum 320000.0",
+        "policyd_spf_lookups_count 160000.0",
     ]
 
 

@@ -8,12 +8,22 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 from policyd.metrics import CATALOGUE, FAMILIES, PREFIX, Family, Kind, named
 
 Key = tuple[str, tuple[str, ...]]
 """The name of a metric, and the values of its labels."""
+
+Cell = tuple["memoryview[float]", int]
+"""A number in a file that is mapped into memory, and its place there.
+
+``numbers[place] += amount`` needs no lock: CPython lets another thread run where something is called, where a loop goes
+back and where a function begins, and there is nothing of that between reading the number and writing it.
+"""
+
+Buckets = tuple[tuple[float, ...], list[Cell], Cell]
+"""A histogram: bounds, how many values there are up to each, and the sum of all."""
 
 MAX_SERIES = 500
 """Label sets of one metric that come from the configuration, per process; of those beyond, the label is ``other``."""
@@ -57,8 +67,7 @@ class PrometheusMetrics:
             self._series(name, labels)
             cell = self._cells[key]
         numbers, place = cell
-        with self._lock:
-            numbers[place] += amount
+        numbers[place] += amount  # see `Cell`
 
     def observe(self, name: str, value: float, *labels: str) -> None:
         """Put a value into a histogram."""
@@ -69,9 +78,8 @@ class PrometheusMetrics:
             found = self._histograms[key]
         bounds, cells, (sums, sum_place) = found
         numbers, place = cells[bisect_left(bounds, value)]
-        with self._lock:
-            numbers[place] += 1
-            sums[sum_place] += value
+        numbers[place] += 1
+        sums[sum_place] += value
 
     def _series(self, name: str, values: tuple[str, ...]) -> None:
         """Find the cells of one label set, once: that costs more than counting."""
@@ -88,7 +96,7 @@ class PrometheusMetrics:
             else:
                 limits = (*family.buckets, math.inf)
                 buckets = [self._cell(family, full, f"{full}_bucket", labels | {"le": bound(at)}) for at in limits]
-                self._histograms[key] = Buckets(limits, buckets, self._cell(family, full, f"{full}_sum", labels))
+                self._histograms[key] = limits, buckets, self._cell(family, full, f"{full}_sum", labels)
 
     def _bounded(self, family: Family, labels: Mapping[str, str]) -> dict[str, str]:
         """*labels*, or what stands for those beyond `MAX_SERIES`: a policy may be long, and changes."""
@@ -105,9 +113,9 @@ class PrometheusMetrics:
         key = mmap_key(metric, sample, list(labels), list(labels.values()), family.help)
         file = self._files[family.kind]
         if key not in file._positions and file._used + len(key.encode()) + ENTRY > ROOM:
-            return Cell(memoryview(bytearray(8)).cast("d"), 0)  # counted nowhere: a file that grows may find no room
+            return memoryview(bytearray(8)).cast("d"), 0  # counted nowhere: a file that grows may find no room
         file.read_value(key)  # makes it
-        return Cell(memoryview(file._m).cast("d"), file._positions[key] // 8)
+        return memoryview(file._m).cast("d"), file._positions[key] // 8
 
 
 ROOM = 1 << 20
@@ -133,21 +141,6 @@ def reserve(path: str, *, forget: bool) -> None:
 
 FILES = {Kind.COUNTER: "counter", Kind.GAUGE: "gauge_livesum", Kind.HISTOGRAM: "histogram"}
 """How the library calls the files: what its collector makes of several of them depends on it."""
-
-
-class Cell(NamedTuple):
-    """A number in a file that is mapped into memory. Whoever changes it does so alone."""
-
-    numbers: memoryview[float]
-    place: int
-
-
-class Buckets(NamedTuple):
-    """A histogram: how many values each of *cells* has, up to its bound, and their sum."""
-
-    bounds: tuple[float, ...]
-    cells: list[Cell]
-    sum: Cell
 
 
 def bound(limit: float) -> str:

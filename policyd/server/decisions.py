@@ -34,7 +34,7 @@ class Decision:
         connection, reply = self.tx.connection, self.reply
         found = {
             "id": connection.macros.get("i", "-"),
-            "client": str(connection.client.address or "local"),
+            "client": connection.client.text or "local",
             "phase": self.phase,
             "verdict": reply.outcome.value,
             "reply": " ".join(filter(None, (str(reply.code or ""), reply.enhanced, *reply.lines[:1]))),
