@@ -1,4 +1,4 @@
-"""A policy of one rate limit on connections, beside a pymilter that does nothing and asks for connections only."""
+"""A policy of one rate limit on connections, beside pymilters that do nothing and are told the same, or less."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def main() -> None:
     """Measure, print, and write the page."""
     options = arguments("connect_limit", __doc__)
     with World() as world, ExitStack() as stack:
-        contenders = [empty_python(2, "connect"), policyd(POLICY, name="policyd, one rate limit")]
+        empty = empty_python(2, "sender"), empty_python(2, "connect")
+        contenders = [*empty, policyd(POLICY, name="policyd, one rate limit")]
         filters = [stack.enter_context(each.running(world.directory)) for each in contenders]
         loads = {name: Load(world.pack(name), seconds=options.seconds) for name in NAMES}
         for filter in filters:
@@ -31,7 +32,7 @@ def main() -> None:
         results = interleaved(filters, {filter.name: loads for filter in filters}, rounds=options.rounds)
     floor = next(iter(results.values()))
     rows = [(name, *_figures(row, floor)) for name, row in results.items()]
-    head = ("CPU ms per message", "mixed", "4 KB", "400 KB", "times the empty one: mixed", "4 KB", "400 KB")
+    head = ("CPU ms per message", "mixed", "4 KB", "400 KB", "times the first: mixed", "4 KB", "400 KB")
     publish("connect_limit", table(head, rows), described(options))
 
 

@@ -32,6 +32,7 @@ MODES = {  # of benchmark.empty_filter
     "headers": "no answer to headers",
     "silent": "no answer to headers and body",
     "connect": "connections only",
+    "sender": "connections, HELO and MAIL",
 }
 
 

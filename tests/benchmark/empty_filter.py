@@ -1,8 +1,9 @@
 """A pymilter filter that does nothing: what any filter in Python costs at least.
 
-``python empty_filter.py SOCKET WORKERS [headers|silent|connect]``
+``python empty_filter.py SOCKET WORKERS [headers|silent|connect|sender]``
 
-*headers*: no answers to header fields; *silent*: nor to their end and the body; *connect*: connections alone.
+*headers*: no answers to header fields; *silent*: nor to their end and the body; *connect*: connections alone;
+*sender*: these, HELO and MAIL.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ class Filter(Milter.Base):
 
 
 UNANSWERED = {"headers": ("header",), "silent": ("header", "eoh", "body")}
-UNWANTED = {"connect": ("hello", "envfrom", "envrcpt", "data", "header", "eoh", "body")}
+UNWANTED = {
+    "connect": ("hello", "envfrom", "envrcpt", "data", "header", "eoh", "body"),
+    "sender": ("envrcpt", "data", "header", "eoh", "body"),
+}
 
 
 def restrict(mode: str) -> None:
