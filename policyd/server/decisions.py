@@ -14,9 +14,10 @@ from policyd.values import value_class
 
 MAX_VALUE = 250  # octets of one value
 MAX_RECIPIENTS = 20
+WORDS = {outcome: outcome.value for outcome in Outcome}
+CHECKS = (("spf", "sender_policy"), ("dmarc", "dmarc"))  # what has a result, and the fact that knows it
 LABELS = {"proxy": "PRX"}  # where lines have Exim's names
 OURS = frozenset({"client", "phase", "verdict", "source", "took", "spf", "dkim", "dmarc"})  # short, and one plain word
-SAID = ("reply", "took")  # even where there is nothing to say
 PLAIN = re.compile(r"""[!#-<>-\[\]-~]+""").fullmatch  # printable ASCII but blank, quote, equals sign and backslash
 
 
@@ -32,25 +33,29 @@ class Decision:
     def facts(self) -> dict[str, Any]:
         """By name, in the order in which they are shown; what is not known is missing."""
         connection, reply = self.tx.connection, self.reply
-        found = {
-            "id": connection.macros.get("i", "-"),
-            "client": connection.client.text or "local",
+        client = connection.client
+        found: dict[str, Any] = {
+            "id": _short(connection.macros.get("i", "-")),
+            "client": client.text or "local",
             "phase": self.phase,
-            "verdict": reply.outcome.value,
-            "reply": " ".join(filter(None, (str(reply.code or ""), reply.enhanced, *reply.lines[:1]))),
-            "where": str(reply.where or "-"),
-            "source": connection.client.source,
-            "proxy": connection.client.proxy.local_address if connection.client.proxy else "",
-            "explanation": reply.explanation,
-            "helo": connection.helo,
-            "sender": self._sender(),
-            "recipients": self._recipients(),
-            "took": round(self.took, 4),
-            **self._checks(),
+            "verdict": WORDS[reply.outcome],
+            "reply": _short(_said(reply)) if reply.code or reply.lines else "",
+            "where": _short(str(reply.where)) if reply.where else "-",
+            "source": client.source,
         }
-        return {
-            name: value if name in OURS else _short(value) for name, value in found.items() if value or name in SAID
-        }
+        if client.proxy and client.proxy.local_address:
+            found["proxy"] = client.proxy.local_address
+        if reply.explanation:
+            found["explanation"] = reply.explanation
+        if connection.helo:
+            found["helo"] = _short(connection.helo)
+        if sender := self._sender():
+            found["sender"] = _short(sender)
+        if recipients := self._recipients():
+            found["recipients"] = [_short(recipient) for recipient in recipients]
+        found["took"] = round(self.took, 4)
+        self._add_checks(found)
+        return found
 
     def line(self) -> str:
         """``name=value`` and so on; a value with a blank, or what could be mistaken, in quotes."""
@@ -77,17 +82,21 @@ class Decision:
             return []
         return [f"<{recipient.text}>" for recipient in self.tx.recipients[:MAX_RECIPIENTS]]
 
-    def _checks(self) -> dict[str, str]:
+    def _add_checks(self, found: dict[str, Any]) -> None:
         """Results of those that the policy has come to."""
         facts = self.tx.facts
-        found = {
-            name: str(facts[of].result) for name, of in (("spf", "sender_policy"), ("dmarc", "dmarc")) if of in facts
-        }
+        for name, of in CHECKS:
+            if of in facts:
+                found[name] = str(facts[of].result)
         if "dkim" in facts:
             found["dkim"] = _best(facts["dkim"])
         if "sender_rate" in facts:
-            found["rate"] = f"{facts['sender_rate']}/{facts.get('sender_rate_limit', '')}"
-        return found
+            found["rate"] = _short(f"{facts['sender_rate']}/{facts.get('sender_rate_limit', '')}")
+
+
+def _said(reply: Reply) -> str:
+    """What the client is told first."""
+    return " ".join(filter(None, (str(reply.code or ""), reply.enhanced, *reply.lines[:1])))
 
 
 def _best(signatures: Sequence[Any]) -> str:
@@ -96,15 +105,13 @@ def _best(signatures: Sequence[Any]) -> str:
     return "pass" if "pass" in results else (results or ["none"])[0]
 
 
-def _short(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_short(item) for item in value]
-    return f"{value[:MAX_VALUE]}..." if isinstance(value, str) and len(value) > MAX_VALUE else value
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}..."
 
 
 def _shown(name: str, value: Any) -> str:
     """So that nobody's text can pass for another field."""
-    text = ",".join(value) if isinstance(value, list) else str(value)
+    text: str = ",".join(value) if isinstance(value, list) else value
     if name != "reply" and PLAIN(text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
