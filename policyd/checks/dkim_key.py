@@ -35,6 +35,7 @@ class PublicKey:
     flags: tuple[str, ...] = ()
     hashes: tuple[str, ...] = ()
     services: str = "*"
+    for_mail: bool = True  # by its services
     granularity: str = "*"
     notes: str = ""
 
@@ -59,14 +60,14 @@ def public_keys(resolver: Resolver, signature: Signature) -> list[PublicKey]:
     except DnsTemporary as error:
         raise Unverifiable(tags.NO_ANSWER, f"no key for now: {shown(str(error))}") from None
     found: list[PublicKey] = []
-    trouble = Unverifiable(tags.NO_KEY, "there is no key")
-    for number, strings in enumerate(answer.records[:MAX_RECORDS]):
+    trouble: Unverifiable | None = None  # with the first
+    for strings in answer.records[:MAX_RECORDS]:
         try:
             found.append(public_key(b"".join(strings).decode("latin-1")))
         except Unverifiable as error:
-            trouble = trouble if number else error
+            trouble = trouble or error
     if not found:
-        raise trouble
+        raise trouble or Unverifiable(tags.NO_KEY, "there is no key")
     return found
 
 
@@ -76,10 +77,10 @@ def mismatch(key: PublicKey, signature: Signature) -> Flaw | None:
         return Flaw(tags.KEY_OCTETS, f"the key is for {key.type}")
     if key.hashes and signature.hash_name not in key.hashes:
         return Flaw(tags.KEY_MISMATCH, f"the key is not for {signature.hash_name}")
-    if not {"*", "email"} & set(items(key.services)):
+    if not key.for_mail:
         return Flaw(tags.KEY_SYNTAX, "the key is not for mail")
-    domain = signature.identity.rpartition("@")[2]
-    if key.strict and domain and not is_within(signature.domain, domain):
+    domain = signature.identity.rpartition("@")[2] if key.strict else ""
+    if domain and not is_within(signature.domain, domain):
         return Flaw(tags.KEY_MISMATCH, "the key is not for subdomains")
     return None
 
@@ -97,7 +98,9 @@ def public_key(text: str) -> PublicKey:
         raise Unverifiable(tags.KEY_SYNTAX, "not a DKIM1 key record")
     if "p" not in found:
         raise Unverifiable(tags.KEY_SYNTAX, "the key record has no p=")
-    octets = decoded(found["p"], "the key", tags.KEY_SYNTAX)
+    octets = decoded(found["p"])
+    if octets is None:
+        raise Unverifiable(tags.KEY_SYNTAX, "the key is not base64")
     if not octets:
         raise Unverifiable(tags.KEY_REVOKED, "the key has been revoked")
     material, bits = _material(found.get("k", "rsa"), octets)
@@ -108,6 +111,7 @@ def public_key(text: str) -> PublicKey:
         flags=items(found.get("t", "")),
         hashes=items(found.get("h", "")),
         services=found.get("s", "*"),
+        for_mail=not {"*", "email"}.isdisjoint(items(found.get("s", "*"))),
         granularity=found.get("g", "*"),
         notes=found.get("n", ""),
     )
@@ -137,24 +141,27 @@ def _material(key_type: str, octets: bytes) -> tuple[RSAPublicKey | Ed25519Publi
 
 def refutation(key: PublicKey, signature: bytes, digest: bytes, hash_name: str) -> Flaw | None:
     """Why *signature* is not this key's for *digest*; None where it is."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     try:
-        if isinstance(key.material, Ed25519PublicKey):
-            key.material.verify(signature, digest)  # RFC 8463 section 3: what is signed is the hash
-        else:
-            key.material.verify(signature, digest, *_rsa_scheme(hash_name))
-    except InvalidSignature:
-        return Flaw(tags.INCORRECT, "the signature is wrong: signed header fields have changed")
-    except Exception as error:  # a hash that the host's OpenSSL refuses, an exponent it finds absurd
-        return Flaw(tags.KEY_OCTETS, f"the key cannot be used: {shown(str(error))}")
+        key.material.verify(signature, digest, *_scheme(key.type, hash_name))
+    except Exception as error:
+        return _found_by(error)
     return None
 
 
+def _found_by(error: Exception) -> Flaw:
+    """What the library has against a signature; or a hash that the host's OpenSSL refuses, an absurd exponent."""
+    from cryptography.exceptions import InvalidSignature
+
+    if isinstance(error, InvalidSignature):
+        return Flaw(tags.INCORRECT, "the signature is wrong: signed header fields have changed")
+    return Flaw(tags.KEY_OCTETS, f"the key cannot be used: {shown(str(error))}")
+
+
 @lru_cache
-def _rsa_scheme(hash_name: str) -> tuple[PKCS1v15, Prehashed]:
-    """RFC 6376 3.3.1 and 3.3.2: RSASSA-PKCS1-v1_5."""
+def _scheme(key_type: str, hash_name: str) -> tuple[()] | tuple[PKCS1v15, Prehashed]:
+    """RSASSA-PKCS1-v1_5 (RFC 6376 3.3.1 and 3.3.2). For Ed25519, what is signed is the hash (RFC 8463 section 3)."""
+    if key_type == "ed25519":
+        return ()
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
     from cryptography.hazmat.primitives.hashes import SHA1, SHA256

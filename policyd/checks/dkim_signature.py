@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 from policyd.checks import dkim_tags as tags
 from policyd.checks.canonical import BODIES, SIMPLE, BodyMethod
@@ -34,8 +33,6 @@ ALGORITHMS = {  # a=: the type of key, the hash
 HASH_OCTETS = {"sha256": 32, "sha1": 20}
 MAX_FIELD = 65536  # octets; z= may copy a whole header
 CLOCK_SKEW = 300  # seconds by which clocks may differ
-
-T = TypeVar("T")
 
 _TIME = re.compile(r"[0-9]{1,12}")
 _LENGTH = re.compile(r"[0-9]{1,76}")
@@ -110,7 +107,7 @@ def read(found: Mapping[str, str], place: int, required: Collection[str], now: f
         place,
         domain=domain if is_domain(domain) else "",
         selector=selector if is_domain(selector) else "",
-        identity=_readable(lambda: unquoted(found.get("i", ""), "i="), ""),
+        identity=unquoted(found.get("i", "")) or "",
         algorithm=found.get("a", ""),
         header_method=methods[0],
         body_method=methods[1] if len(methods) > 1 else SIMPLE,
@@ -118,8 +115,8 @@ def read(found: Mapping[str, str], place: int, required: Collection[str], now: f
         created=_number(found.get("t"), _TIME),
         expires=_number(found.get("x"), _TIME),
         names=items(found.get("h", "")),
-        body_hash=_readable(lambda: decoded(found.get("bh", ""), "bh="), b""),
-        octets=_readable(lambda: decoded(found.get("b", ""), "b="), b""),
+        body_hash=decoded(found.get("bh", "")) or b"",
+        octets=decoded(found.get("b", "")) or b"",
         copied=unfolded(found.get("z", "")),
     )
     try:
@@ -127,13 +124,6 @@ def read(found: Mapping[str, str], place: int, required: Collection[str], now: f
     except Unverifiable as error:
         return replace(said, flaw=error.flaw)
     return said
-
-
-def _readable(read: Callable[[], T], otherwise: T) -> T:
-    try:
-        return read()
-    except Unverifiable:
-        return otherwise
 
 
 def _number(text: str | None, shape: re.Pattern[str]) -> int | None:
@@ -153,17 +143,17 @@ def _check(found: Mapping[str, str], said: Signature, required: Collection[str],
     _check_names(found, said)
     _check_octets(said, "bh" in required)
     _check_times(found, said, now)
-    if "h" in required and "from" not in map(lower, said.names):
+    if "h" in required and "from" not in said.names and "from" not in map(lower, said.names):
         raise Unverifiable(SYNTAX, "From is not signed")
 
 
 def _check_methods(found: Mapping[str, str], said: Signature) -> None:
     if said.algorithm not in ALGORITHMS:
         raise Unverifiable(UNKNOWN, f"algorithm {shown(said.algorithm)} is not known")
-    unknown = {said.header_method, said.body_method} - BODIES.keys()
-    if unknown or found.get("c", "").count("/") > 1:
+    known = said.header_method in BODIES and said.body_method in BODIES
+    if not known or found.get("c", "").count("/") > 1:
         raise Unverifiable(UNKNOWN, f"canonicalization {shown(found['c'])} is not known")
-    if "dns/txt" not in items(found.get("q", "dns/txt")):
+    if found.get("q", "dns/txt") != "dns/txt" and "dns/txt" not in items(found["q"]):
         raise Unverifiable(UNKNOWN, f"no known way to the key: {shown(found['q'])}")
 
 
@@ -174,7 +164,8 @@ def _check_names(found: Mapping[str, str], said: Signature) -> None:
         raise Unverifiable(SYNTAX, "s= is not a selector")
     if "i" not in found:
         return
-    unquoted(found["i"], "i=")
+    if not said.identity and unquoted(found["i"]) is None:
+        raise Unverifiable(SYNTAX, "i= is not quoted-printable text")
     _, at, domain = said.identity.rpartition("@")
     if not at or not is_within(domain, said.domain):
         raise Unverifiable(SYNTAX, "i= is not in the domain of d=")
@@ -195,7 +186,7 @@ def _check_octets(said: Signature, with_body: bool) -> None:
 
 def _check_times(found: Mapping[str, str], said: Signature, now: float) -> None:
     for name, number in (("l", said.length), ("t", said.created), ("x", said.expires)):
-        if name in found and number is None:
+        if number is None and name in found:
             raise Unverifiable(SYNTAX, f"{name}= is not a number")
     if said.created is not None and said.created > now + CLOCK_SKEW:
         raise Unverifiable(tags.FROM_FUTURE, "signed in the future")

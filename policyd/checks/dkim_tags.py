@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from enum import StrEnum
@@ -14,7 +13,8 @@ from policyd.values import value_class
 MAX_SHOWN = 40  # characters of somebody else's text in a reason
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-BLANKS = " \t\r\n"
+_STRIPPED = " \t\r\n\v\f"  # what dkimpy takes off names and values
+_CONTROL = re.compile(r"[\0-\x1f\x7f]")
 _ESCAPE = re.compile(r"=([0-9A-F]{2})?")
 _DOMAIN = re.compile(r"[\w\x80-\xff-]{1,63}(?:\.[\w\x80-\xff-]{1,63})*", re.ASCII)
 MAX_DOMAIN = 253
@@ -82,6 +82,25 @@ def shown(text: str) -> str:
 
 def tag_list(text: str, problem: Problem = SYNTAX) -> dict[str, str]:
     """The tags by name, folding left inside their values. Raises `Unverifiable` with *problem*."""
+    tags = _usual_tags(text)
+    return _tags_of_dkimpy(text, problem) if tags is None else tags
+
+
+def _usual_tags(text: str) -> dict[str, str] | None:
+    """What dkimpy would find, in a quarter of the time; None where anything is odd, and only dkimpy knows how."""
+    tags: dict[str, str] = {}
+    specs = text.strip(_STRIPPED).removesuffix(";").split(";")
+    for spec in specs:
+        name, equals, value = spec.partition("=")
+        if not equals:
+            return None
+        tags[name.strip(_STRIPPED)] = value.strip(_STRIPPED)
+    names = "".join(tags)
+    is_usual = names.isalpha() and names.isascii() and "" not in tags and len(tags) == len(specs)
+    return tags if is_usual else None
+
+
+def _tags_of_dkimpy(text: str, problem: Problem = SYNTAX) -> dict[str, str]:
     from dkim.util import InvalidTagValueList, parse_tag_value  # dkimpy is slow to load
 
     try:
@@ -98,9 +117,14 @@ def tag_list(text: str, problem: Problem = SYNTAX) -> dict[str, str]:
 
 def unfolded(text: str) -> str:
     """A value in which blanks mean nothing."""
-    for blank in BLANKS:
-        if blank in text:
-            text = text.replace(blank, "")
+    if " " in text:
+        text = text.replace(" ", "")
+    if "\n" in text:
+        text = text.replace("\n", "")
+    if "\r" in text:
+        text = text.replace("\r", "")
+    if "\t" in text:
+        text = text.replace("\t", "")
     return text
 
 
@@ -109,24 +133,24 @@ def items(text: str) -> tuple[str, ...]:
     return tuple(filter(None, unfolded(text).split(":")))
 
 
-def decoded(text: str, what: str, problem: Problem = SYNTAX) -> bytes:
-    """Base64 (RFC 6376 2.10) that may be folded. Raises `Unverifiable`."""
+def decoded(text: str) -> bytes | None:
+    """The octets of Base64 (RFC 6376 2.10) that may be folded; None where it is something else."""
     try:
-        return base64.b64decode(unfolded(text), validate=True)
-    except (binascii.Error, ValueError):  # ValueError: not ASCII
-        raise Unverifiable(problem, f"{what} is not base64") from None
+        return binascii.a2b_base64(unfolded(text), strict_mode=True)
+    except ValueError:  # binascii.Error is one, too
+        return None
 
 
-def unquoted(text: str, what: str) -> str:
-    """DKIM's quoted-printable (RFC 6376 2.11). Raises `Unverifiable`; control characters are wrong in what we show."""
-    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else "\0", unfolded(text))
-    if re.search(r"[\0-\x1f\x7f]", plain):
-        raise Unverifiable(SYNTAX, f"{what} is not quoted-printable text")
-    return plain
+def unquoted(text: str) -> str | None:
+    """The text of DKIM's quoted-printable (RFC 6376 2.11); None where it is none, or has control characters."""
+    plain = unfolded(text)
+    if "=" in plain:
+        plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else "\0", plain)
+    return None if _CONTROL.search(plain) else plain
 
 
 def is_domain(text: str) -> bool:
     """Whether *text* can be a domain name or a selector; RFC 8616 allows UTF-8, often longer than its A-labels."""
-    if len(text) <= MAX_SPELLING:
+    if len(text) <= MAX_SPELLING and not text.isascii():
         text = in_a_labels(text)
     return len(text) <= MAX_DOMAIN and _DOMAIN.fullmatch(text) is not None
