@@ -51,10 +51,8 @@ def header_edits(message: Message, own_fields: int = 1) -> list[Edit]:
         ChangeHeader(name, number) for name, number in sorted(message.removed, key=lambda place: -place[1])
     ]
     additions: list[Edit] = []
-    below = 0  # how many of them are passed
-    for index, header in enumerate(message.headers):
-        below = below or (0 if header.added == "at_start" else own_fields)
-        if header.added:
-            place = None if header.added == "at_end" else index + below
-            additions.append(AddHeader(header.name, header.value, place))
+    for index, header in message.additions:
+        below = 0 if header.added == "at_start" else own_fields  # how many of them are above it
+        place = None if header.added == "at_end" else index + below
+        additions.append(AddHeader(header.name, header.value, place))
     return deletions + additions

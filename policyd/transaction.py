@@ -16,7 +16,8 @@ from policyd.files import Files
 from policyd.language.frame import Frame, Trace, both
 from policyd.language.patterns import compiled
 from policyd.mail.address import Address
-from policyd.mail.message import Header, Message, added_lines
+from policyd.mail.arrived import Header
+from policyd.mail.message import Message, added_lines
 from policyd.mail.octets import printable
 from policyd.metrics import Metrics
 from policyd.outbox import NoOutbox, Outbox

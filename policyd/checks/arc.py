@@ -68,6 +68,10 @@ class ArcOutcome:
     oldest_pass: int = 0
 
 
+NO_CHAIN = Chain()
+NOT_SEALED = ArcOutcome(ArcResult.NONE)
+
+
 class Broken(Exception):  # noqa: N818 - a finding; it stays inside this check
     """Why a chain is not valid."""
 
@@ -77,8 +81,11 @@ class Broken(Exception):  # noqa: N818 - a finding; it stays inside this check
 
 def examine(fields: Fields, rules: Rules, now: float, bodies: BodyHashes) -> Chain:
     """The chain in a header; *bodies* is told the hashes it needs. *now*: seconds since 1970. Never raises."""
+    found = [fields.places(name) for name in NAMES]
+    if not any(found):
+        return NO_CHAIN
     try:
-        sets = tuple(_sets(fields, rules, now))
+        sets = tuple(_sets(fields, found, rules, now))
     except (Broken, Unverifiable) as error:
         return Chain(trouble=str(error))
     trouble = _trouble(sets)
@@ -89,9 +96,8 @@ def examine(fields: Fields, rules: Rules, now: float, bodies: BodyHashes) -> Cha
     return Chain(sets, trouble)
 
 
-def _sets(fields: Fields, rules: Rules, now: float) -> Iterator[ArcSet]:
-    """Each set, by its number. Raises `Broken` unless there is each part of each, once."""
-    found = [fields.places(name) for name in NAMES]
+def _sets(fields: Fields, found: Sequence[Sequence[int]], rules: Rules, now: float) -> Iterator[ArcSet]:
+    """Each set, by its number, of the fields *found*. Raises `Broken` unless there is each part of each, once."""
     if max(map(len, found)) > MAX_SETS:
         raise Broken(f"more than {MAX_SETS} sets")
     results, messages, seals = (_numbered(fields, places) for places in found)
@@ -165,7 +171,7 @@ def verify(chain: Chain, fields: Fields, bodies: BodyHashes, resolver: Resolver,
     if chain.trouble:
         return ArcOutcome(ArcResult.FAIL, chain.trouble, sets)
     if not sets:
-        return ArcOutcome(ArcResult.NONE)
+        return NOT_SEALED
 
     def message(number: int) -> Proof:
         return proof_of_message(sets[number - 1].message, fields, bodies, resolver, rules)
@@ -191,4 +197,4 @@ def _failed(what: str, flaw: Flaw, sets: tuple[ArcSet, ...]) -> ArcOutcome:
 def _sealed(one: ArcSet, sets: Sequence[ArcSet], fields: Fields) -> bytes:
     """The hash of every set up to this one, whose seal is the last: RFC 8617 5.1.1."""
     signed = [place for earlier in sets[: one.instance] for place in earlier.places][:-1]
-    return digest_of(one.seal, [fields.form(place, RELAXED) for place in signed], fields.all[one.seal.place])
+    return digest_of(one.seal, fields.forms(signed, RELAXED), fields.all[one.seal.place])

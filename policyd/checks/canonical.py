@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
+from policyd.mail.arrived import Arrived, Field
 from policyd.mail.octets import lower
 from policyd.values import value_class
 
 SIMPLE, RELAXED = "simple", "relaxed"
 CRLF = b"\r\n"
+HASHES: dict[str, Callable[..., Any]] = {  # what makes one, with the first octets or without
+    "sha256": hashlib.sha256,
+    "sha1": partial(hashlib.sha1, usedforsecurity=False),  # where it must be
+}
 EMPTY_LINES = 4096  # written at a time: a body of nothing else is not collected in memory
 
 Write = Callable[[bytes], None]
-Field = tuple[str, str]
-"""Name and value of a header field: all after the colon, folds as LF or CRLF, one character per octet."""
 
 
 def compressed(octets: bytes) -> bytes:
@@ -27,10 +31,9 @@ def compressed(octets: bytes) -> bytes:
 
     Fastest of all is the one for a single octet: Base64, which large bodies mostly are, has no blanks.
     """
-    if b"\t" in octets:
-        octets = octets.replace(b"\t", b" ")
-    if b" " in octets:
-        while b"  " in octets:
+    octets = octets.replace(b"\t", b" ")
+    if octets.find(b" ") >= 0:  # not "in", which takes bytes for a number first, and has to think again
+        while octets.find(b"  ") >= 0:
             octets = octets.replace(b"  ", b" ")
     return octets
 
@@ -41,16 +44,14 @@ def compressed(octets: bytes) -> bytes:
 class Fields:
     """The header of a message as it arrived, for any number of signatures: each form of a field is made once."""
 
-    def __init__(self, fields: Iterable[Field]) -> None:
-        self.all: Sequence[Field] = tuple(fields)
-        self._places: dict[str, list[int]] = {}
-        self._forms: dict[tuple[int, str], bytes] = {}
-        for place, (name, _) in enumerate(self.all):
-            self._places.setdefault(lower(name.rstrip(" \t")), []).append(place)
+    def __init__(self, fields: Iterable[Field] | Arrived) -> None:
+        arrived = fields if isinstance(fields, Arrived) else Arrived(fields)
+        self.all, self._keys, self._places = arrived.all, arrived.keys, arrived.places
+        self._forms: dict[str, dict[int, bytes]] = {SIMPLE: {}, RELAXED: {}}
 
-    def places(self, name: str) -> list[int]:
+    def places(self, name: str) -> Sequence[int]:
         """Where the fields of this name are, from the top, in any case."""
-        return self._places.get(lower(name), [])
+        return self._places.get(lower(name), ())
 
     def selected(self, names: Iterable[str], method: str, own: int | None = None) -> list[bytes]:
         """What ``h=`` names, canonical: of several fields of one name the lowest first (RFC 6376 5.4.2).
@@ -59,109 +60,122 @@ class Fields:
         itself, which is never among them (RFC 6376 3.5).
         """
         left: dict[str, int] = {}  # how many fields of each name are not taken yet
-        found: list[bytes] = []
-        for name in names:
-            key = lower(name)
-            places = self._places.get(key, ())
-            left[key] = left.get(key, len(places)) - 1
-            if left[key] >= 0 and places[left[key]] == own:
-                left[key] -= 1
-            if left[key] >= 0:
-                found.append(self.form(places[left[key]], method))
-        return found
+        found: list[int] = []
+        for key in lower(":".join(names)).split(":"):
+            places = self._places.get(key)
+            if places is None:
+                continue
+            number = left.get(key, len(places)) - 1
+            if number >= 0 and places[number] == own:
+                number -= 1
+            if number >= 0:
+                found.append(places[number])
+            left[key] = number
+        return self.forms(found, method)
 
-    def form(self, place: int, method: str) -> bytes:
-        """One field, canonical, with its CRLF."""
-        key = place, method
-        if key not in self._forms:
-            self._forms[key] = canonical_field(self.all[place], method)
-        return self._forms[key]
+    def forms(self, places: Sequence[int], method: str) -> list[bytes]:
+        """The fields at these places, canonical, each with its CRLF."""
+        known = self._forms[method]
+        for place in places:
+            if place not in known:
+                name, value = self.all[place]
+                known[place] = _simple(name, value) if method == SIMPLE else _relaxed(self._keys[place], value)
+        return [known[place] for place in places]
 
 
 def canonical_field(field: Field, method: str) -> bytes:
-    """One header field, with its CRLF: RFC 6376 3.4.1 and 3.4.2."""
-    name, value = field[0].encode("latin-1"), field[1].encode("latin-1").replace(CRLF, b"\n")
-    if method == SIMPLE:
-        return name + b":" + value.replace(b"\n", CRLF) + CRLF
-    return name.rstrip(b" \t").lower() + b":" + compressed(value.replace(b"\n", b"")).strip(b" ") + CRLF
+    """One header field, with its CRLF."""
+    name, value = field
+    return _simple(name, value) if method == SIMPLE else _relaxed(lower(name.rstrip(" \t")), value)
+
+
+def _simple(name: str, value: str) -> bytes:
+    """RFC 6376 3.4.1."""
+    value = value.replace("\r\n", "\n").replace("\n", "\r\n")
+    return f"{name}:{value}\r\n".encode("latin-1")
+
+
+def _relaxed(key: str, value: str) -> bytes:
+    """RFC 6376 3.4.2. Most values have nothing that needs to be changed, and looking for it is cheap."""
+    if "\n" in value:
+        value = value.replace("\r\n", "").replace("\n", "")
+    if "\t" in value:
+        value = value.replace("\t", " ")
+    while "  " in value:
+        value = value.replace("  ", " ")
+    return f"{key}:{value.strip(' ')}\r\n".encode("latin-1")
 
 
 # -- body
 
 
-class _Lines:
-    """Writes octets on, but keeps back the empty lines at the end: at the end of a body they do not count."""
+class _Body:
+    """Writes a body on, but keeps back the empty lines at the end: at the end of a body they do not count."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
+        self._held = b""  # of the last part, what the next one decides about
         self._empty = 0  # CRLFs kept back; the first may belong to a line with text
-        self.any = False  # whether anything was written
+        self._any = False  # whether anything was written
 
-    def write(self, octets: bytes) -> None:
-        end = _start_of_line_ends(octets)
-        if end:
+    def _write_lines(self, octets: bytes) -> None:
+        text = _before_line_ends(octets)
+        if text:
             while self._empty:
                 some = min(self._empty, EMPTY_LINES)
                 self._write(CRLF * some)
                 self._empty -= some
-            self._write(octets[:end])
-            self.any = True
-        self._empty += (len(octets) - end) // 2
+            self._write(text)
+            self._any = True
+        self._empty += (len(octets) - len(text)) // 2
 
 
-def _start_of_line_ends(octets: bytes) -> int:
-    """Where the CRLFs begin that *octets* end with."""
-    start = len(octets.rstrip(CRLF))
-    ends = octets[start:]
+def _before_line_ends(octets: bytes) -> bytes:
+    """*octets* without the CRLFs that they end with."""
+    text = octets.rstrip(CRLF)
+    ends = octets[len(text) :]
     if ends == CRLF or not ends:
-        return start
+        return text
     if not ends.endswith(CRLF):
-        return len(octets)
-    return start + max(ends.rfind(b"\r\r"), (b"\n" + ends).rfind(b"\n\n")) + 1  # behind the last that is alone
+        return octets
+    alone = max(ends.rfind(b"\r\r"), (b"\n" + ends).rfind(b"\n\n"))  # the last that is
+    return octets[: len(text) + alone + 1]
 
 
-class SimpleBody:
+class SimpleBody(_Body):
     """RFC 6376 3.4.3: a body as it is, but for empty lines at its end. There is always one CRLF."""
-
-    def __init__(self, write: Write) -> None:
-        self._lines = _Lines(write)
-        self._write = write
-        self._held = b""  # a CR whose LF may follow
 
     def feed(self, chunk: bytes) -> None:
         """The next part, cut anywhere."""
         octets = self._held + chunk
-        self._held = b"\r" if octets.endswith(b"\r") else b""
-        self._lines.write(octets[:-1] if self._held else octets)
+        text = octets.removesuffix(b"\r")  # its LF may follow
+        self._held = octets[len(text) :]
+        self._write_lines(text)
 
     def finish(self) -> None:
         """The end of the body."""
-        self._lines.write(self._held)
+        if self._held:
+            self._write_lines(self._held)
         self._write(CRLF)
 
 
-class RelaxedBody:
+class RelaxedBody(_Body):
     """RFC 6376 3.4.4: runs of blanks are one space, none at the end of a line; an empty body is nothing."""
-
-    def __init__(self, write: Write) -> None:
-        self._lines = _Lines(write)
-        self._write = write
-        self._held = b""  # blanks that a CRLF may follow, and a CR whose LF may follow
 
     def feed(self, chunk: bytes) -> None:
         """The next part, cut anywhere."""
         octets = self._held + chunk
-        cr = b"\r" if octets.endswith(b"\r") else b""
-        whole = octets[:-1] if cr else octets
-        text = whole.rstrip(b" \t")
-        self._held = (b" " if len(text) < len(whole) else b"") + cr
+        whole = octets.removesuffix(b"\r")  # its LF may follow
+        text = whole.rstrip(b" \t")  # and a CRLF the blanks
+        self._held = (b" " if len(text) < len(whole) else b"") + octets[len(whole) :]
         text = compressed(text)
-        self._lines.write(text.replace(b" \r\n", CRLF) if b" " in text else text)
+        self._write_lines(text.replace(b" \r\n", CRLF) if text.find(b" ") >= 0 else text)
 
     def finish(self) -> None:
         """The end of the body."""
-        self._lines.write(self._held if self._held.endswith(b"\r") else b"")
-        if self._lines.any:
+        if self._held.endswith(b"\r"):
+            self._write_lines(self._held)
+        if self._any:
             self._write(CRLF)
 
 
@@ -185,22 +199,35 @@ class BodyHash:
     octets: int
 
 
+class _Form:
+    """One canonical form of a body: how many octets it has, and its hashes, by algorithm and `BodyMethod.length`."""
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self.hashes: dict[tuple[str, int | None], Any] = {}
+
+    def write(self, octets: bytes) -> None:
+        """The next octets."""
+        for (_, length), digest in self.hashes.items():
+            digest.update(octets if length is None else octets[: max(length - self.octets, 0)])
+        self.octets += len(octets)
+
+
 class BodyHashes:
     """Hashes one body in several ways while it arrives, in constant memory."""
 
     def __init__(self) -> None:
+        self._forms: dict[str, _Form] = {}
         self._streams: dict[str, SimpleBody | RelaxedBody] = {}
-        self._octets: dict[str, int] = {}
-        self._hashes: dict[BodyMethod, Any] = {}
         self._finished = False
 
     def want(self, method: BodyMethod) -> None:
         """Hash in this way, too. Only before the body."""
         name = method.canonicalization
-        self._hashes.setdefault(method, hashlib.new(method.algorithm, usedforsecurity=False))  # SHA-1, where it must be
-        if name not in self._streams:
-            self._octets[name] = 0
-            self._streams[name] = BODIES[name](lambda octets: self._update(name, octets))
+        if name not in self._forms:
+            self._forms[name] = form = _Form()
+            self._streams[name] = BODIES[name](form.write)
+        self._forms[name].hashes.setdefault((method.algorithm, method.length), HASHES[method.algorithm]())
 
     def feed(self, chunk: bytes) -> None:
         """The next part of the body, cut anywhere."""
@@ -213,12 +240,5 @@ class BodyHashes:
             self._finished = True
             for stream in self._streams.values():
                 stream.finish()
-        return BodyHash(self._hashes[method].digest(), self._octets[method.canonicalization])
-
-    def _update(self, name: str, octets: bytes) -> None:
-        before = self._octets[name]
-        for method, digest in self._hashes.items():
-            if method.canonicalization == name:
-                left = None if method.length is None else max(method.length - before, 0)
-                digest.update(octets if left is None or left >= len(octets) else octets[:left])
-        self._octets[name] = before + len(octets)
+        form = self._forms[method.canonicalization]
+        return BodyHash(form.hashes[method.algorithm, method.length].digest(), form.octets)

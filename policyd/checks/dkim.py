@@ -48,7 +48,9 @@ def examine(fields: Fields, rules: Rules, now: float, bodies: BodyHashes) -> lis
     for said in found:
         if not said.flaw:
             bodies.want(said.body)
-    return sorted(found, key=lambda said: _preference(said, rules))
+    if len(found) > 1:
+        found.sort(key=lambda said: _preference(said, rules))
+    return found
 
 
 def _preference(said: Signature, rules: Rules) -> tuple[int, int]:

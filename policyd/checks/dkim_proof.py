@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
 from policyd.checks import dkim_tags as tags
-from policyd.checks.canonical import BodyHashes, Field, Fields, canonical_field
+from policyd.checks.canonical import HASHES, BodyHashes, Fields, canonical_field
 from policyd.checks.dkim_key import PublicKey, mismatch, public_keys, refutation
 from policyd.checks.dkim_signature import Signature
 from policyd.checks.dkim_tags import Flaw, Unverifiable
+from policyd.mail.arrived import Field
 from policyd.resolver import Resolver
 from policyd.values import value_class
 
-_VALUE = re.compile(r"(;[ \t\r\n]*b[ \t\r\n]*=)[^;]*")  # begins with a literal, which is found quickly
+_VALUE = re.compile(r";[ \t\r\n]*b[ \t\r\n]*=([^;]*)")  # begins with a literal, which is found quickly
 
 
 @value_class
@@ -82,10 +82,14 @@ def proof_of_message(said: Signature, fields: Fields, bodies: BodyHashes, resolv
 def proof_of_digest(said: Signature, digest: bytes, resolver: Resolver, rules: Rules) -> Proof:
     """Whether a key of the signer's has signed *digest*. Never raises."""
     try:
-        proofs = [Proof(_flaw(key, said, digest, rules), key) for key in public_keys(resolver, said)]
+        first, *others = public_keys(resolver, said)
     except Unverifiable as error:
         return Proof(error.flaw)
-    return min(proofs, key=lambda proof: proof.flaw is not None)
+    proof = Proof(_flaw(first, said, digest, rules), first)
+    for key in others:
+        if proof.flaw and not _flaw(key, said, digest, rules):
+            return Proof(None, key)
+    return proof
 
 
 def _flaw(key: PublicKey, said: Signature, digest: bytes, rules: Rules) -> Flaw | None:
@@ -111,9 +115,12 @@ def _header_digest(said: Signature, fields: Fields) -> bytes:
 def digest_of(said: Signature, forms: Sequence[bytes], field: Field) -> bytes:
     """The hash of canonical *forms* and of the signature's own *field*, which cannot sign its own value."""
     name, value = field
-    own = canonical_field((name, _VALUE.sub(r"\1", f";{value}")[1:]), said.header_method)
-    octets = b"".join([*forms, own.removesuffix(b"\r\n")])
-    return hashlib.new(said.hash_name, octets, usedforsecurity=False).digest()
+    text = f";{value}"
+    if own := _VALUE.search(text):  # there is one b=, or none
+        text = text[: own.start(1)] + text[own.end(1) :]
+    form = canonical_field((name, text[1:]), said.header_method)
+    digest: bytes = HASHES[said.hash_name](b"".join([*forms, form.removesuffix(b"\r\n")])).digest()
+    return digest
 
 
 def _unsigned_octets(said: Signature, bodies: BodyHashes) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
+from policyd.mail.arrived import BLANKS, Arrived, Field, Header
 from policyd.mail.octets import lower
 
 MAX_HEADER_TEXT = 65536  # octets that $h_name: yields at most
@@ -18,30 +19,8 @@ ADDRESS_HEADERS = frozenset([*_ADDRESSES, *[f"resent-{name}" for name in _ADDRES
 """Fields that hold address lists: several of one name are joined with a comma."""
 
 POSITIONS = ("at_start", "after_received", "at_start_rfc", "at_end")
-BLANKS = " \t\r\n\v\f"
 NAME = re.compile(r"[!-9;-~]+")  # of a field: RFC 5322 2.2
 LINE_END = re.compile(r"\n(?![ \t])")  # but not before a continuation
-
-
-@dataclass(slots=True, eq=False)
-class Header:
-    """One header field; it does not change. *value* is everything after the colon, folding newlines included, without
-    the last one.
-
-    *number* counts the sender's own fields of one name from 1; *added* is the
-    position at which an ACL put one of its own. *key*: the name in lower case.
-    """
-
-    name: str
-    value: str
-    key: str
-    number: int = 0
-    added: str = ""
-
-    @property
-    def text(self) -> str:
-        """The value without the blanks around it."""
-        return self.value.strip(BLANKS)
 
 
 @dataclass(slots=True)
@@ -49,28 +28,23 @@ class Message:
     """What has arrived so far, and what ACLs have added and removed. *counted*: the lines of its body are."""
 
     counted: bool = True
-    headers: list[Header] = field(default_factory=list)
+    arrived: Arrived = field(default_factory=Arrived)
     removed: list[tuple[str, int]] = field(default_factory=list)  # (name, number from 1) of the sender's own fields
     size: int = 0  # octets, line ends counted as CRLF
     body_size: int = 0  # of these
     header_lines: int = 0  # of the sender's
     body_lines: int = 0
     complete: bool = False
-    _numbers: dict[str, int] = field(default_factory=dict)  # of the sender's fields, by the keys of all there were
+    _order: list[Header | int] | None = None  # all fields, when there were changes; a number is a place in *arrived*
+    _added: tuple[Header, ...] = ()  # those of ACLs
+    _changed: frozenset[str] = frozenset()  # the keys of what was added and removed
     _kept: IO[bytes] | None = None
 
-    def receive(self, fields: Iterable[tuple[str, str]]) -> None:
-        """The next header fields of the sender's, names and values."""
-        numbers, headers = self._numbers, self.headers
-        octets = lines = 0
-        for name, value in fields:
-            key = lower(name)
-            number = numbers[key] = numbers.get(key, 0) + 1
-            headers.append(Header(name, value, key, number))
-            lines += value.count("\n") + 1
-            octets += len(name) + len(value) + 2
+    def receive(self, fields: Iterable[Field]) -> None:
+        """The next header fields of the sender's."""
+        octets, lines = self.arrived.extend(fields)
+        self.size += octets
         self.header_lines += lines
-        self.size += octets + lines
 
     def body(self, chunk: bytes) -> None:
         """The next part of the body."""
@@ -107,43 +81,65 @@ class Message:
             self._kept.close()
             self._kept = None
 
+    @property
+    def headers(self) -> list[Header]:
+        """All fields that there are now, in the order of the message."""
+        arrived = self.arrived.headers()
+        if self._order is None:
+            return arrived
+        return [arrived[one] if isinstance(one, int) else one for one in self._order]
+
+    @property
+    def additions(self) -> list[tuple[int, Header]]:
+        """What ACLs have added, in the order of the message, each with its place in it."""
+        order = self._now() if self._added else []
+        return sorted([(order.index(header), header) for header in self._added])
+
     def find(self, name: str) -> list[Header]:
         """Every field of this name, in any case, in the order of the message."""
         wanted = lower(name)
-        if wanted not in self._numbers:
-            return []
-        return [header for header in self.headers if header.key == wanted]
+        arrived = self.arrived.named(wanted)
+        if wanted not in self._changed:
+            return list(arrived.values())
+        mine = arrived | {header: header for header in self._added if header.key == wanted}
+        return [mine[one] for one in self._now() if one in mine]
 
     def discard(self, unwanted: Iterable[Header]) -> None:
         """These very fields, as far as they are still there."""
         gone = set(unwanted)
         if not gone:
             return
-        self.removed += [(header.name, header.number) for header in self.headers if header in gone and header.number]
-        self.headers = [header for header in self.headers if header not in gone]
+        headers = self.headers
+        self.removed += [(header.name, header.number) for header in headers if header in gone and header.number]
+        self._order = [one for one, header in zip(self._now(), headers, strict=True) if header not in gone]
+        self._added = tuple(header for header in self._added if header not in gone)
+        self._changed |= {header.key for header in gone}
 
     def add(self, name: str, value: str, position: str) -> None:
         """A field of an ACL's, at one of `POSITIONS`."""
-        key = lower(name)
-        self._numbers.setdefault(key, 0)
-        self.headers.insert(self._index(position), Header(name, value, key, added=position))
+        header, order = Header(name, value, lower(name), added=position), self._now()
+        order.insert(self._index(order, position), header)
+        self._order, self._added, self._changed = order, (*self._added, header), self._changed | {header.key}
 
-    def _index(self, position: str) -> int:
+    def _now(self) -> list[Header | int]:
+        return list(range(len(self.arrived.all))) if self._order is None else self._order
+
+    def _index(self, order: Sequence[Header | int], position: str) -> int:
         if position == "at_start":
             return 0
         if position == "at_end":
-            return len(self.headers)
+            return len(order)
         index = 0
-        while index < len(self.headers) and self.headers[index].added == "at_start":
-            index += 1
-        while index < len(self.headers) and _is_trace(self.headers[index], position):
+        while index < len(order) and self._is_above(order[index], position):
             index += 1
         return index
 
-
-def _is_trace(header: Header, position: str) -> bool:
-    """Whether a field at *position* goes below this one."""
-    return header.key == "received" or (position == "at_start_rfc" and header.key.startswith("resent-"))
+    def _is_above(self, one: Header | int, position: str) -> bool:
+        """Whether a field at *position* goes below this one."""
+        if isinstance(one, Header) and one.added == "at_start":
+            return True
+        key = lower(self.arrived.all[one][0]) if isinstance(one, int) else one.key
+        return key == "received" or (position == "at_start_rfc" and key.startswith("resent-"))
 
 
 def added_lines(text: str) -> list[tuple[str, str]]:

@@ -249,7 +249,9 @@ class Session:
         fields, self._fields = self._fields, []
         if not self._trouble:
             blank = b"" if self._agreed.leading_space else b" "
-            self._talk.headers([(text(name), text(blank + value)) for name, value in fields])
+            self._talk.headers(
+                [(name if name.isascii() else text(name), (blank + value).decode("latin-1")) for name, value in fields]
+            )
             self._talk.end_of_headers()
         return self._unanswered()
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policyd.language.registry import verification
+from policyd.mail.arrived import Header
 from policyd.mail.mailboxes import EMPTY, Mailbox, mailboxes
-from policyd.mail.message import ADDRESS_HEADERS, Header
+from policyd.mail.message import ADDRESS_HEADERS
 from policyd.mail.octets import lower
 from policyd.policy import Phase
 from policyd.transaction import Transaction

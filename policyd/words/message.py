@@ -8,7 +8,8 @@ from itertools import dropwhile
 from policyd.language.marks import client_controlled
 from policyd.language.registry import prefix, variable
 from policyd.language.source import BLANKS
-from policyd.mail.message import ADDRESS_HEADERS, MAX_HEADER_TEXT, Header
+from policyd.mail.arrived import Header
+from policyd.mail.message import ADDRESS_HEADERS, MAX_HEADER_TEXT
 from policyd.mail.octets import lower
 from policyd.mail.rfc2047 import decoded
 from policyd.policy import Phase

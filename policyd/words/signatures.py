@@ -47,16 +47,16 @@ def passing(tx: Transaction) -> Passing:
     """The message, from the end of its header on."""
     found: Passing | None = tx.facts.get("passing")
     if found is None:
-        fields = Fields([(header.name, header.value) for header in tx.message.headers if header.number])
-        found = Passing(fields, rules(tx.settings))
+        found = Passing(Fields(tx.message.arrived), rules(tx.settings))
         tx.facts["passing"] = found
     return found
 
 
 def feed(tx: Transaction, chunk: bytes) -> None:
     """The next part of the body."""
-    if "passing" in tx.facts:
-        passing(tx).bodies.feed(chunk)
+    found: Passing | None = tx.facts.get("passing")
+    if found is not None:
+        found.bodies.feed(chunk)
 
 
 def rules(settings: Settings) -> Rules:
@@ -126,7 +126,7 @@ def dkim(tx: Transaction) -> list[DkimSignature]:
     """Verify all signatures, within this phase's time, and count them."""
     message = passing(tx)
     found = verify(message.signatures, message.fields, message.bodies, tx.resolver, message.rules)
-    results = {one.result for one in found}
+    results = [one.result for one in found]
     metrics = tx.services.metrics
     metrics.count("dkim_results_total", next((str(result) for result in BEST if result in results), "none"))
     for one in found:

@@ -1,0 +1,85 @@
+"""A header as it arrived. Most of its fields are never looked at: only one that is becomes a `Header`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from policyd.mail.octets import lower
+
+BLANKS = " \t\r\n\v\f"
+Field = tuple[str, str]
+"""Name and value of a header field: all after the colon, without the last line end."""
+
+
+@dataclass(slots=True, eq=False)
+class Header:
+    """One header field; it does not change. *value* is everything after the colon, folding newlines included, without
+    the last one.
+
+    *number* counts the sender's own fields of one name from 1; *added* is the
+    position at which an ACL put one of its own. *key*: the name in lower case.
+    """
+
+    name: str
+    value: str
+    key: str
+    number: int = 0
+    added: str = ""
+
+    @property
+    def text(self) -> str:
+        """The value without the blanks around it."""
+        return self.value.strip(BLANKS)
+
+
+class Arrived:
+    """The sender's fields, from the top.
+
+    *keys*: their names in lower case, and without blanks before the colon; *places*: where those of each key are.
+    """
+
+    __slots__ = ("_named", "all", "keys", "places")
+
+    def __init__(self, fields: Iterable[Field] = ()) -> None:
+        self.all: list[Field] = []
+        self.keys: list[str] = []
+        self.places: dict[str, list[int]] = {}
+        self._named: dict[str, dict[int, Header]] = {}
+        if fields:
+            self.extend(fields)
+
+    def extend(self, fields: Iterable[Field]) -> tuple[int, int]:
+        """The next ones. Returns how many octets they have, line ends as CRLF, and how many lines."""
+        keys, places = self.keys, self.places
+        before, octets, folds = len(self.all), 0, 0
+        self.all += fields
+        for place, (name, value) in enumerate(self.all[before:], before):
+            key = (name.lower() if name.isascii() else lower(name)).rstrip(" \t")
+            keys.append(key)
+            if key in places:
+                places[key].append(place)
+            else:
+                places[key] = [place]
+            octets += len(name) + len(value)
+            if "\n" in value:
+                folds += value.count("\n")
+        self._named.clear()
+        number = len(self.all) - before
+        return octets + folds + 3 * number, folds + number  # a colon and CRLF of each
+
+    def named(self, key: str) -> dict[int, Header]:
+        """Those whose name is *key* in lower case, by their places: the same objects each time."""
+        found = self._named.get(key)
+        if found is None:
+            found = {}
+            for place in self.places.get(key.rstrip(" \t"), ()):
+                name, value = self.all[place]
+                if lower(name) == key:
+                    found[place] = Header(name, value, key, len(found) + 1)
+            self._named[key] = found
+        return found
+
+    def headers(self) -> list[Header]:
+        """All of them."""
+        return [self.named(lower(name))[place] for place, (name, _) in enumerate(self.all)]
