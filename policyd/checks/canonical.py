@@ -27,14 +27,10 @@ Write = Callable[[bytes], None]
 
 
 def compressed(octets: bytes) -> bytes:
-    """Every run of blanks as one space. Some searches are faster than one pass with a pattern, by far.
-
-    Fastest of all is the one for a single octet: Base64, which large bodies mostly are, has no blanks.
-    """
+    """Every run of blanks as one space. Some searches are faster than one pass with a pattern, by far."""
     octets = octets.replace(b"\t", b" ")
-    if octets.find(b" ") >= 0:  # not "in", which takes bytes for a number first, and has to think again
-        while octets.find(b"  ") >= 0:
-            octets = octets.replace(b"  ", b" ")
+    while octets.find(b"  ") >= 0:  # not "in", which takes bytes for a number first, and has to think again
+        octets = octets.replace(b"  ", b" ")
     return octets
 
 
@@ -168,8 +164,9 @@ class RelaxedBody(_Body):
         whole = octets.removesuffix(b"\r")  # its LF may follow
         text = whole.rstrip(b" \t")  # and a CRLF the blanks
         self._held = (b" " if len(text) < len(whole) else b"") + octets[len(whole) :]
-        text = compressed(text)
-        self._write_lines(text.replace(b" \r\n", CRLF) if text.find(b" ") >= 0 else text)
+        if text.find(b" ") >= 0 or text.find(b"\t") >= 0:  # Base64, which large bodies mostly are, has neither
+            text = compressed(text).replace(b" \r\n", CRLF)
+        self._write_lines(text)
 
     def finish(self) -> None:
         """The end of the body."""

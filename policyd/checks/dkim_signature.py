@@ -117,7 +117,7 @@ def read(found: Mapping[str, str], place: int, required: Collection[str], now: f
         names=items(found.get("h", "")),
         body_hash=decoded(found.get("bh", "")) or b"",
         octets=decoded(found.get("b", "")) or b"",
-        copied=unfolded(found.get("z", "")),
+        copied=unfolded(found["z"]) if "z" in found else "",
     )
     try:
         _check(found, said, required, now)

@@ -70,16 +70,22 @@ class Arrived:
 
     def named(self, key: str) -> dict[int, Header]:
         """Those whose name is *key* in lower case, by their places: the same objects each time."""
-        found = self._named.get(key)
-        if found is None:
-            found = {}
-            for place in self.places.get(key.rstrip(" \t"), ()):
-                name, value = self.all[place]
-                if lower(name) == key:
-                    found[place] = Header(name, value, key, len(found) + 1)
-            self._named[key] = found
+        if key in self._named:
+            return self._named[key]
+        places = self.places.get(key.rstrip(" \t"))
+        if places is None:
+            return {}
+        found = self._named[key] = {}
+        for place in places:
+            name, value = self.all[place]
+            if lower(name) == key:
+                found[place] = Header(name, value, key, len(found) + 1)
         return found
 
     def headers(self) -> list[Header]:
         """All of them."""
         return [self.named(lower(name))[place] for place, (name, _) in enumerate(self.all)]
+
+
+NOTHING = Arrived()
+"""What every message begins with. Nobody may add to it."""

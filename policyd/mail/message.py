@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from policyd.mail.arrived import BLANKS, Arrived, Field, Header
+from policyd.mail.arrived import BLANKS, NOTHING, Arrived, Field, Header
 from policyd.mail.octets import lower
 
 MAX_HEADER_TEXT = 65536  # octets that $h_name: yields at most
@@ -28,7 +28,7 @@ class Message:
     """What has arrived so far, and what ACLs have added and removed. *counted*: the lines of its body are."""
 
     counted: bool = True
-    arrived: Arrived = field(default_factory=Arrived)
+    arrived: Arrived = NOTHING  # the sender's fields
     removed: list[tuple[str, int]] = field(default_factory=list)  # (name, number from 1) of the sender's own fields
     size: int = 0  # octets, line ends counted as CRLF
     body_size: int = 0  # of these
@@ -42,6 +42,8 @@ class Message:
 
     def receive(self, fields: Iterable[Field]) -> None:
         """The next header fields of the sender's."""
+        if self.arrived is NOTHING:
+            self.arrived = Arrived()
         octets, lines = self.arrived.extend(fields)
         self.size += octets
         self.header_lines += lines
