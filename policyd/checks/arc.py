@@ -142,7 +142,7 @@ def _set(fields: Fields, number: int, places: tuple[int, int, int], rules: Rules
     del said["i"], sealed["i"]  # in DKIM, another thing
     message = accepted(read(said, places[1], MESSAGE_TAGS, now), rules)
     seal = replace(accepted(read(sealed, places[2], SEAL_TAGS, now), rules), header_method=RELAXED)  # always
-    if NAMES[2] in map(lower, message.names):  # RFC 8617 4.1.2
+    if NAMES[2] in message.signed:  # RFC 8617 4.1.2
         message = replace(message, flaw=Flaw(SYNTAX, "a seal is signed"))
     if "h" in sealed:  # RFC 8617 4.1.3
         seal = replace(seal, flaw=Flaw(SYNTAX, "h= in a seal"))

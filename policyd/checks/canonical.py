@@ -46,37 +46,40 @@ class Fields:
         self._forms: dict[str, dict[int, bytes]] = {SIMPLE: {}, RELAXED: {}}
 
     def places(self, name: str) -> Sequence[int]:
-        """Where the fields of this name are, from the top, in any case."""
-        return self._places.get(lower(name), ())
+        """Where the fields of a name are, from the top. *name*: in lower case."""
+        return self._places.get(name, ())
 
     def selected(self, names: Iterable[str], method: str, own: int | None = None) -> list[bytes]:
-        """What ``h=`` names, canonical: of several fields of one name the lowest first (RFC 6376 5.4.2).
+        """What ``h=`` names, in lower case, canonical: of several fields of one name the lowest first (RFC 6376 5.4.2).
 
         A name for which there is no field, or no further one, stands for nothing. *own*: the place of the signature
         itself, which is never among them (RFC 6376 3.5).
         """
         left: dict[str, int] = {}  # how many fields of each name are not taken yet
         found: list[int] = []
-        for key in lower(":".join(names)).split(":"):
-            places = self._places.get(key)
+        for name in names:
+            places = self._places.get(name)
             if places is None:
                 continue
-            number = left.get(key, len(places)) - 1
+            number = left.get(name, len(places)) - 1
             if number >= 0 and places[number] == own:
                 number -= 1
             if number >= 0:
                 found.append(places[number])
-            left[key] = number
+            left[name] = number
         return self.forms(found, method)
 
     def forms(self, places: Sequence[int], method: str) -> list[bytes]:
         """The fields at these places, canonical, each with its CRLF."""
-        known = self._forms[method]
+        known, found = self._forms[method], []
         for place in places:
-            if place not in known:
+            form = known.get(place)
+            if form is None:
                 name, value = self.all[place]
-                known[place] = _simple(name, value) if method == SIMPLE else _relaxed(self._keys[place], value)
-        return [known[place] for place in places]
+                form = _simple(name, value) if method == SIMPLE else _relaxed(self._keys[place], value)
+                known[place] = form
+            found.append(form)
+        return found
 
 
 def canonical_field(field: Field, method: str) -> bytes:

@@ -108,7 +108,7 @@ def _header_digest(said: Signature, fields: Fields) -> bytes:
     One more From than the signer knew of counts as signed, too: nobody may put
     another author above a good signature (RFC 6376 8.15).
     """
-    forms = fields.selected([*said.names, "from"], said.header_method, said.place)
+    forms = fields.selected([*said.signed, "from"], said.header_method, said.place)
     return digest_of(said, forms, fields.all[said.place])
 
 

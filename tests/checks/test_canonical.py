@@ -123,7 +123,7 @@ HEADER = [("To", " 1"), ("Cc", " 2"), ("TO", " 3"), ("to", " 4"), ("Subject ", "
     ("names", "values"),
     [
         (["to"], ["4"]),  # the lowest first, RFC 6376 5.4.2
-        (["to", "to", "To"], ["4", "3", "1"]),
+        (["to", "to", "to"], ["4", "3", "1"]),
         (["to", "cc", "to"], ["4", "2", "3"]),
         (["to"] * 5, ["4", "3", "1"]),  # there are only three
         (["date", "from"], []),
