@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
+from policyd.checks.spf_memory import evaluation
 from policyd.mail.octets import visible
 from policyd.resolver import Resolver
 from policyd.resolver.names import ascii_name
@@ -33,19 +36,20 @@ class SpfResult(StrEnum):
 
 
 ERRORS = {SpfResult.PERMERROR, SpfResult.TEMPERROR}
-COMMENTS = {  # RFC 7208 9.1 has the first two
-    SpfResult.PASS: "domain of {mailbox} designates {address} as permitted sender",
-    SpfResult.FAIL: "domain of {mailbox} does not designate {address} as permitted sender",
-    SpfResult.SOFTFAIL: "domain of {mailbox} does not expect mail from {address}",
-    SpfResult.NEUTRAL: "{address} is neither permitted nor denied by domain of {mailbox}",
-    SpfResult.NONE: "domain of {mailbox} has no SPF record",
-    SpfResult.PERMERROR: "error in the SPF record of domain of {mailbox}: {problem}",
-    SpfResult.TEMPERROR: "DNS error while checking domain of {mailbox}: {problem}",
+_FAIL, _NONE = SpfResult.FAIL, SpfResult.NONE  # a member read off its class takes longer
+COMMENTS: dict[SpfResult, Callable[[str, str, str], str]] = {  # RFC 7208 9.1 has the first two
+    SpfResult.PASS: lambda mailbox, address, _: f"domain of {mailbox} designates {address} as permitted sender",
+    SpfResult.FAIL: lambda mailbox, address, _: f"domain of {mailbox} does not designate {address} as permitted sender",
+    SpfResult.SOFTFAIL: lambda mailbox, address, _: f"domain of {mailbox} does not expect mail from {address}",
+    SpfResult.NEUTRAL: lambda mailbox, address, _: f"{address} is neither permitted nor denied by domain of {mailbox}",
+    SpfResult.NONE: lambda mailbox, _, __: f"domain of {mailbox} has no SPF record",
+    SpfResult.PERMERROR: lambda mailbox, _, problem: f"error in the SPF record of domain of {mailbox}: {problem}",
+    SpfResult.TEMPERROR: lambda mailbox, _, problem: f"DNS error while checking domain of {mailbox}: {problem}",
 }
+"""In words: of which mailbox, from which address, and what the problem is."""
 DEFAULT_EXPLANATION = "Please send mail from {domain} through a server that {domain} designates"
 
 MACRO = re.compile(r"%(?:[%_-]|\{[slodiphcrtv](?:0*[1-9]\d{0,2})?r?[.+,/_=-]*\})", re.IGNORECASE | re.ASCII)
-_BREAKS_COMMENT = re.compile(r"[()\\]")
 _DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
 
 
@@ -57,7 +61,8 @@ class Identity:
     only wraps it (RFC 7208 section 5), and without a scope. *mailbox*: local
     part and domain, ``postmaster`` and the HELO name where there are none (RFC
     7208 2.4, 4.3); the domain is in A-labels and lower case, or as it came when
-    it can be no domain.
+    it can be no domain. *flaw*: why there is nothing to ask for (RFC 7208 4.3);
+    empty: there is. *client_text*: the client as text, empty without one.
     """
 
     address: Address | None
@@ -65,28 +70,28 @@ class Identity:
     sender: str = ""
     client: Address | None = field(init=False)
     mailbox: tuple[str, str] = field(init=False)
+    flaw: str = field(init=False)
+    client_text: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.client = self.address
         if isinstance(self.address, IPv6Address):
             self.client = self.address.ipv4_mapped or IPv6Address(int(self.address))
+        self.client_text = str(self.client or "")  # takes a while: once is enough
         local_part, _, domain = self.sender.rpartition("@") if self.sender else ("", "", self.helo)
-        self.mailbox = local_part or "postmaster", ascii_name(domain) or domain
+        name = ascii_name(domain)
+        self.mailbox = local_part or "postmaster", name or domain
+        if self.address is None:
+            self.flaw = "no client address"
+        elif name is None or "." not in name[1:] or name.startswith("["):
+            self.flaw = f"{name or domain} is not a domain name" if domain else "no domain name"
+        else:
+            self.flaw = ""
 
     @property
     def kind(self) -> str:
         """``mailfrom``, or ``helo`` where there is no sender."""
         return "mailfrom" if self.sender else "helo"
-
-    @property
-    def flaw(self) -> str:
-        """Why there is nothing to ask for (RFC 7208 4.3); empty: there is."""
-        if self.address is None:
-            return "no client address"
-        domain = self.mailbox[1]
-        if ascii_name(domain) is None or "." not in domain[1:] or domain.startswith("["):
-            return f"{domain} is not a domain name" if domain else "no domain name"
-        return ""
 
 
 @value_class
@@ -136,8 +141,6 @@ def check_host(
     """
     if flaw := identity.flaw:
         return _outcome(identity, receiver, Evaluation(SpfResult.NONE, problem=flaw))
-    from policyd.checks.spf_memory import evaluation  # pyspf is slow to load
-
     return _outcome(identity, receiver, evaluation(resolver, identity, receiver, guess_record, template))
 
 
@@ -147,18 +150,17 @@ def undecided(identity: Identity, receiver: str, problem: str) -> SpfOutcome:
 
 
 def _outcome(identity: Identity, receiver: str, found: Evaluation) -> SpfOutcome:
-    domain = identity.mailbox[1]
-    mailbox = "@".join(identity.mailbox)
-    words = {"mailbox": mailbox, "domain": domain, "address": identity.client, "problem": found.problem}
-    text = COMMENTS[found.result].format(**words)
-    if found.problem and (found.result is SpfResult.NONE or identity.address is None):
-        text = found.problem
+    domain, result = identity.mailbox[1], found.result
+    text = found.problem
+    if not text or (result is not _NONE and identity.address is not None):
+        text = COMMENTS[result]("@".join(identity.mailbox), identity.client_text, text)
     if found.guessed:
         text = f"best guess: {text}"
-    default = DEFAULT_EXPLANATION.format(**words) if found.result is SpfResult.FAIL else text
-    comment = _plain(_BREAKS_COMMENT.sub("?", f"{receiver}: {text}"), MAX_EXPLANATION)
+    default = DEFAULT_EXPLANATION.format(domain=domain) if result is _FAIL else text
+    comment = f"{receiver}: {text}".replace("(", "?").replace(")", "?").replace("\\", "?")
+    comment = _plain(comment, MAX_EXPLANATION)
     return SpfOutcome(
-        found.result,
+        result,
         identity.kind,
         domain,
         _plain(found.explanation or default, MAX_EXPLANATION),
@@ -176,27 +178,29 @@ def _plain(text: str, limit: int) -> str:
 
 def _received(identity: Identity, receiver: str, found: Evaluation, comment: str) -> str:
     """The ``Received-SPF:`` field, RFC 7208 9.1. What does not fit into a line is left out."""
-    pairs = {
-        "client-ip": str(identity.client or ""),
-        "envelope-from": "@".join(identity.mailbox) if identity.sender else "",
-        "helo": identity.helo,
-        "identity": identity.kind,
-        "receiver": receiver,
-        "mechanism": found.mechanism,
-        "problem": found.problem if found.result in ERRORS else "",
-    }
+    pairs = (
+        ("client-ip", identity.client_text),
+        ("envelope-from", "@".join(identity.mailbox) if identity.sender else ""),
+        ("helo", identity.helo),
+        ("identity", identity.kind),
+        ("receiver", receiver),
+        ("mechanism", found.mechanism),
+        ("problem", found.problem if found.result in ERRORS else ""),
+    )
     field = f"Received-SPF: {found.result} ({comment})"
     separator = " "
-    for key, value in pairs.items():
-        pair = f"{separator}{key}={_value(value)}"
-        if value and len(field) + len(pair) <= MAX_LINE:
-            field, separator = field + pair, "; "
+    for key, value in pairs:
+        if value:
+            pair = f"{separator}{key}={_value(value[:MAX_VALUE])}"
+            if len(field) + len(pair) <= MAX_LINE:
+                field, separator = field + pair, "; "
     return field
 
 
+@lru_cache(maxsize=4096)  # mostly names, addresses and mechanisms that come again
 def _value(text: str) -> str:
     """A dot-atom as it is, anything else as a quoted string."""
-    plain = _plain(text, MAX_VALUE)
+    plain = visible(text)
     if _DOT_ATOM.fullmatch(plain):
         return plain
     escaped = plain.replace("\\", "\\\\").replace('"', '\\"')

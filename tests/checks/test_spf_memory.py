@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from policyd.checks import spf_memory
+from policyd.checks import spf_engine, spf_memory
 from policyd.checks.spf import Identity, check_host
 from policyd.resolver import Answer, DnsTemporary
 
@@ -36,14 +36,14 @@ class World:
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The domain of each check that was really made."""
     made: list[str] = []
-    evaluate = spf_memory.evaluate
+    evaluate = spf_engine.evaluate
 
     def counted(resolver: object, identity: Identity, *more: str) -> object:
         made.append(identity.mailbox[1])
         return evaluate(resolver, identity, *more)  # type: ignore[arg-type]
 
     spf_memory._memory.cache_clear()
-    monkeypatch.setattr(spf_memory, "evaluate", counted)
+    monkeypatch.setattr(spf_engine, "evaluate", counted)
     return made
 
 
@@ -117,6 +117,10 @@ def test_who_it_is_about(evaluated: list[str]) -> None:
         {"TXT a.test": ["v=spf1 exists:%{l}.b.test -all"], "A u.b.test": ["127.0.0.2"]},
         {"TXT a.test": ["v=spf1 include:b.test -all"], "TXT b.test": ["v=spf1 exists:%{s}.b.test"]},
         {"TXT a.test": ["v=spf1 -all exp=e.test"], "TXT e.test": ["%{l} is not one of us"]},
+        {"TXT a.test": ["v=spf1 -all exp=e.test"], "TXT e.test": ["%{t}"]},
+        {"TXT a.test": ["v=spf1 exists:%{i}.%{h}.b.test"]},
+        {"TXT a.test": ["v=spf1 exists:%{S}.b.test"]},
+        {"TXT a.test": ["v=spf1 exists:%%{d}.b.test"]},
     ],
 )
 def test_what_may_be_about_a_person_is_not_remembered(
@@ -126,6 +130,39 @@ def test_what_may_be_about_a_person_is_not_remembered(
     for sender in ("u@a.test", "v@a.test") * 2:
         result(world, sender)
     assert len(evaluated) == 4
+
+
+@pytest.mark.parametrize(
+    ("records", "results"),
+    [
+        (
+            {"TXT a.test": ["v=spf1 exists:%{i}._ok.%{d} -all"], "A 192.0.2.1._ok.a.test": ["127.0.0.2"]},
+            ["pass", "fail", "pass", "fail"],
+        ),
+        (
+            {"TXT a.test": ["v=spf1 include:%{ir}.%{v}.%{o} -all"], "TXT 2.2.0.192.in-addr.a.test": ["v=spf1 all"]},
+            ["permerror", "pass"] * 2,
+        ),
+        ({"TXT a.test": ["v=spf1 -all exp=e.test"], "TXT e.test": ["%{I} is not of %{D}"]}, ["fail", "fail"] * 2),
+    ],
+)
+def test_what_a_client_may_is_remembered(
+    evaluated: list[str], records: dict[str, list[str] | None], results: list[str]
+) -> None:
+    world = World(records)
+    asked = [(sender, client) for sender in ("u@a.test", "v@a.test") for client in ("192.0.2.1", "192.0.2.2")]
+    assert [result(world, *each) for each in asked] == results
+    assert len(evaluated) == 2
+
+
+def test_a_macro_in_two_strings(evaluated: list[str]) -> None:
+    class Split(World):
+        def lookup(self, rtype: str, name: str) -> Answer:
+            answer = super().lookup(rtype, name)
+            return Answer(((b"v=spf1 exists:%", b"{l}.b.test -all"),), ttl=60) if rtype == "TXT" else answer
+
+    world = Split({"A u.b.test": ["127.0.0.2"]})
+    assert [result(world, sender) for sender in ("u@a.test", "v@a.test", "u@a.test")] == ["pass", "fail", "pass"]
 
 
 def test_explanations_of_ours(evaluated: list[str]) -> None:
