@@ -205,7 +205,11 @@ class Transaction:
     @property
     def resolver(self) -> Resolver:
         """DNS, giving up at this phase's deadline."""
-        resolver = self.services.resolver.until(self.deadline)
+        return self.resolver_until(self.deadline)
+
+    def resolver_until(self, deadline: float) -> Resolver:
+        """DNS, giving up at *deadline*, or at this phase's where that is earlier."""
+        resolver = self.services.resolver.until(min(deadline, self.deadline))
         if self.answers is not None:
             resolver = Noted(resolver, self.answers)
         return resolver if self.settings.event_action is None else Watched(resolver, self)

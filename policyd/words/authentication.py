@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address
 
-from policyd.checks.spf import Identity, SpfOutcome, SpfResult, check_host, is_macro_string, undecided
+from policyd.checks.spf import Address, Identity, SpfOutcome, SpfResult, check_host, is_macro_string, undecided
 from policyd.checks.spf_ahead import questions
 from policyd.errors import Defer, ExpansionError, ForcedFail
 from policyd.handover import awaited
@@ -31,8 +30,8 @@ def checked(tx: Transaction, sender: str, guess_record: str = "") -> SpfOutcome:
     handover = tx.connection.handover
     if handover and handover.trouble:
         return undecided(Identity(None, tx.connection.helo, sender), tx.settings.primary_hostname, handover.trouble)
-    identity = Identity(tx.connection.client.address, tx.connection.helo, sender)
-    resolver = tx.resolver.until(min(tx.deadline, time.monotonic() + tx.settings.spf_timeout))
+    identity = _claimed(tx, tx.connection.client.address, sender)
+    resolver = tx.resolver_until(time.monotonic() + tx.settings.spf_timeout)
     outcome = check_host(resolver, identity, tx.settings.primary_hostname, guess_record, _template(tx))
     if not guess_record:
         label = "mfrom" if outcome.identity == "mailfrom" else "helo"
@@ -41,11 +40,22 @@ def checked(tx: Transaction, sender: str, guess_record: str = "") -> SpfOutcome:
     return outcome
 
 
+def _claimed(tx: Transaction, address: Address | None, sender: str) -> Identity:
+    """Whom the client claims to be; made once for what is asked ahead and for the check."""
+    helo = tx.connection.helo
+    last: Identity | None = tx.facts.get("claimed")
+    if last is None or last.sender != sender or last.helo != helo or last.address is not address:
+        last = tx.facts["claimed"] = Identity(address, helo, sender)
+    return last
+
+
 def _template(tx: Transaction) -> str:
     """The main option ``spf_smtp_comment_template``; empty where it is unset or wrong."""
     option = tx.settings.spf_smtp_comment_template
+    if option is None:
+        return ""
     try:
-        text = option(tx) if option else ""
+        text = option(tx)
     except (ForcedFail, Defer, ExpansionError) as error:
         tx.complain(f"expansion of spf_smtp_comment_template option failed: {error}")
         return ""
@@ -56,16 +66,19 @@ def _template(tx: Transaction) -> str:
 
 
 def sender_questions(tx: Transaction) -> Iterable[Question]:
-    """What `sender_policy` will ask."""
-    return questions(Identity(_address(tx), tx.connection.helo, tx.sender.text if tx.sender else ""))
+    """What `sender_policy` will ask. Whichever word says so first."""
+    if "spf_foreseen" in tx.facts:
+        return ()
+    tx.facts["spf_foreseen"] = True
+    return questions(_claimed(tx, _address(tx), tx.sender.text if tx.sender else ""))
 
 
 def helo_questions(tx: Transaction) -> Iterable[Question]:
     """What `helo_policy` will ask."""
-    return questions(Identity(_address(tx), tx.connection.helo))
+    return questions(_claimed(tx, _address(tx), ""))
 
 
-def _address(tx: Transaction) -> IPv4Address | IPv6Address | None:
+def _address(tx: Transaction) -> Address | None:
     """The client's address, where it is the one to judge."""
     return None if tx.connection.handover else tx.connection.client.address
 
