@@ -22,13 +22,12 @@ from policyd.checks.dmarc_discovery import (
 from policyd.checks.dmarc_record import DmarcPolicy, DmarcRecord
 from policyd.mail.author import author_domains
 from policyd.resolver import DnsTemporary, Resolver
-from policyd.resolver.names import ascii_name
+from policyd.resolver.names import MAX_SPELLING, ascii_name
 from policyd.values import value_class
 
 MAX_AUTHORS = 5  # domains that are looked at; each may take eight questions
 MAX_SPELLINGS = 100  # different texts that are looked at as domains: a few addresses are a message's, more are mischief
 MAX_TEXT = 256 * 1024  # octets of all From: fields; reading more would only keep us busy
-MAX_SPELLING = 1000  # octets of one: U-labels may take more than the 253 of their A-labels
 
 DOMAIN = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*", re.ASCII)  # what a mail domain is made of, RFC 5321 4.1.2
 
@@ -60,6 +59,8 @@ class DmarcStatus(StrEnum):
 
 
 FAILED = {DmarcPolicy.REJECT: DmarcStatus.REJECT, DmarcPolicy.QUARANTINE: DmarcStatus.QUARANTINE}
+_ACCEPT, _PASS = DmarcStatus.ACCEPT, DmarcResult.PASS  # a member read off its class takes longer
+_RFC7489, _RFC9989 = Method.RFC7489, Method.RFC9989
 WEIGHT = {status: -number for number, status in enumerate(DmarcStatus)}
 
 
@@ -143,15 +144,17 @@ def evaluate(resolver: Resolver, fields: Sequence[str], evidence: Evidence, rule
             reason=reason,
             method=rules.method,
         )
-    records = Records(resolver, p_required=rules.method is Method.RFC7489)
-    judge = _Judge(resolver, directory(records, rules), evidence, rules.method)
-    outcome = max((judge.outcome(author) for author in authors.domains), key=lambda outcome: WEIGHT[outcome.status])
-    return replace(outcome, authors=authors.domains, queries=records.queries, method=rules.method)
+    judge = _Judge(resolver, evidence, rules, authors.domains)
+    outcomes = [judge.outcome(author) for author in authors.domains]
+    if len(outcomes) == 1:
+        return outcomes[0]
+    strictest = max(outcomes, key=lambda outcome: WEIGHT[outcome.status])
+    return replace(strictest, queries=outcomes[-1].queries)  # all of them are the message's
 
 
 def directory(records: Records, rules: Rules) -> Directory:
     """The way to discover that *rules* name."""
-    if rules.method is Method.RFC9989:
+    if rules.method is _RFC9989:
         return TreeWalk(records)
     return SuffixList(records, rules.registered)
 
@@ -202,7 +205,12 @@ _known_authors = lru_cache(maxsize=1024)(_authors_of)  # asked ahead of the chec
 
 def mail_domain(text: str) -> str:
     """A domain in A-labels and lower case; empty for what is no domain of mail: address literals, strange octets."""
-    name = ascii_name(text) if len(text) <= MAX_SPELLING else None
+    return _mail_domain(text) if len(text) <= MAX_SPELLING else ""
+
+
+@lru_cache(maxsize=4096)  # each is asked for ahead of the check, then by it
+def _mail_domain(text: str) -> str:
+    name = ascii_name(text)
     return name if name and DOMAIN.fullmatch(name) else ""
 
 
@@ -212,33 +220,36 @@ def mail_domain(text: str) -> str:
 class _Judge:
     """Holds the evidence against one author domain after the other."""
 
-    def __init__(self, resolver: Resolver, directory: Directory, evidence: Evidence, method: Method) -> None:
+    def __init__(self, resolver: Resolver, evidence: Evidence, rules: Rules, authors: tuple[str, ...]) -> None:
         self._resolver = resolver
-        self._directory = directory
+        self._records = Records(resolver, p_required=rules.method is _RFC7489)
+        self._directory = directory(self._records, rules)
         self._evidence = evidence
-        self._method = method
+        self._method = rules.method
+        self._authors = authors
         self._organization = ""  # the author's, once it was needed
 
     def outcome(self, author: str) -> DmarcOutcome:
-        """RFC 9989 5.3.2 to 5.3.6."""
+        """RFC 9989 5.3.2 to 5.3.6. Its *queries* are all that the judge has put so far."""
         try:
             found = self._directory.policy(author)
-            if found is None or not found.record.usable:
-                reason = "no DMARC record" if found is None else "a DMARC record without a valid policy"
-                return DmarcOutcome(DmarcStatus.NORECORD, DmarcResult.NONE, author, reason=reason)
-            policy = published(found, author, self._method, self._resolver)
+            if found is not None and found.record.usable:
+                return self._verdict(author, found, published(found, author, self._method, self._resolver))
+            status, result = DmarcStatus.NORECORD, DmarcResult.NONE
+            reason = "no DMARC record" if found is None else "a DMARC record without a valid policy"
         except DnsTemporary as error:
-            return DmarcOutcome(DmarcStatus.TEMPERROR, DmarcResult.TEMPERROR, author, reason=f"DNS: {error}")
-        return self._verdict(author, found, policy)
+            status, result, reason = DmarcStatus.TEMPERROR, DmarcResult.TEMPERROR, f"DNS: {error}"
+        queries = self._records.queries
+        return DmarcOutcome(status, result, author, self._authors, queries=queries, reason=reason, method=self._method)
 
     def _verdict(self, author: str, found: Found, policy: DmarcPolicy) -> DmarcOutcome:
         record, spf = found.record, self._evidence.spf
         self._organization = ""
-        spf_aligned, spf_doubt = self._alignment(author, [spf] if spf else [], record.strict_spf)
+        spf_aligned, spf_doubt = self._alignment(author, (spf,) if spf else (), record.strict_spf)
         dkim_aligned, dkim_doubt = self._alignment(author, self._evidence.dkim, record.strict_dkim)
-        applied = policy.tested if record.testing and self._method is not Method.RFC7489 else policy
+        applied = policy.tested if record.testing and self._method is not _RFC7489 else policy
         if spf_aligned or dkim_aligned:
-            status, result, reason = DmarcStatus.ACCEPT, DmarcResult.PASS, "aligned"
+            status, result, reason = _ACCEPT, _PASS, "aligned"
         elif spf_doubt or dkim_doubt:  # neither pass nor fail, RFC 9989 5.3.6
             status, result, reason = DmarcStatus.TEMPERROR, DmarcResult.TEMPERROR, spf_doubt or dkim_doubt
         else:
@@ -247,14 +258,17 @@ class _Judge:
             status,
             result,
             author,
-            used=found.domain,
-            organization=self._organization,
-            published=policy,
-            applied=applied,
-            spf_aligned=spf_aligned,
-            dkim_aligned=dkim_aligned,
-            record=record,
-            reason=reason,
+            self._authors,
+            found.domain,
+            self._organization,
+            policy,
+            applied,
+            spf_aligned,
+            dkim_aligned,
+            record,
+            self._records.queries,
+            reason,
+            self._method,
         )
 
     def _alignment(self, author: str, identifiers: Iterable[Identifier], strict: bool) -> tuple[bool, str]:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from policyd.checks.dmarc import Rules, authors_of, mail_domain
 from policyd.checks.dmarc_discovery import Method, steps
 from policyd.resolver import Question
 
+FEW = 4  # domains of a message that are remembered with all their levels; a message mostly has one
 
-def questions(fields: Sequence[str], identifiers: Iterable[str], rules: Rules) -> list[Question]:
+
+def questions(fields: Sequence[str], identifiers: Iterable[str], rules: Rules) -> Sequence[Question]:
     """Every record that `policyd.checks.dmarc.evaluate` may look for, all levels at once.
 
     *identifiers*: domains that other checks may speak for. The organization of
     those that may be aligned with an author is looked for, too.
     """
     authors = authors_of(fields, rules.several)
-    ends = {_end(author) for author in authors.domains}
-    akin = [domain for domain in map(mail_domain, identifiers) if _end(domain) in ends]
-    starts = (*authors.domains, *akin) if authors.complete else ()
-    names = dict.fromkeys([name for start in starts for name in _levels(start, rules)])
-    return [Question("TXT", f"_dmarc.{name}") for name in names]
+    if not authors.complete:
+        return ()
+    starts = authors.domains
+    others = [domain for domain in map(mail_domain, identifiers) if domain not in starts]
+    if others:
+        ends = {_end(author) for author in starts}
+        starts += tuple(domain for domain in others if _end(domain) in ends)
+    if rules.method is Method.RFC9989:
+        return (_known_walks if len(starts) <= FEW else _walks)(starts)
+    return _records(name for start in starts for name in (start, rules.registered(start) or start))
 
 
 def _end(domain: str) -> tuple[str, ...]:
@@ -28,5 +36,12 @@ def _end(domain: str) -> tuple[str, ...]:
     return tuple(domain.rsplit(".", 2)[-2:])
 
 
-def _levels(start: str, rules: Rules) -> Iterable[str]:
-    return steps(start) if rules.method is Method.RFC9989 else (start, rules.registered(start) or start)
+def _walks(starts: tuple[str, ...]) -> tuple[Question, ...]:
+    return _records(name for start in starts for name in steps(start))
+
+
+_known_walks = lru_cache(maxsize=512)(_walks)
+
+
+def _records(names: Iterable[str]) -> tuple[Question, ...]:
+    return tuple([Question("TXT", f"_dmarc.{name}") for name in dict.fromkeys(names)])

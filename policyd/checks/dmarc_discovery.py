@@ -69,8 +69,11 @@ class Records:
             answer = self._resolver.lookup("TXT", f"_dmarc.{domain}")
         except DnsTemporary as error:
             return error
-        texts = (b"".join(strings).decode("latin-1") for strings in answer.records)
-        found = [record for text in texts if (record := parse_record(text, self._p_required)) is not None]
+        found: list[DmarcRecord] = []
+        for strings in answer.records:
+            record = parse_record(b"".join(strings).decode("latin-1"), self._p_required)
+            if record is not None:
+                found.append(record)
         if self._p_required and len(found) > 1:  # RFC 7489 6.6.3 looks no further
             return replace(found[0], usable=False)
         return found[0] if len(found) == 1 else None

@@ -70,6 +70,11 @@ class Cache:
         self._entries.move_to_end(key)
         return entry
 
+    def has(self, key: Key) -> bool:
+        """Whether something is remembered, and still good. Changes nothing, so any thread may ask."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.expiry > time.monotonic()
+
     def keep(self, key: Key, answer: Answer, unused: bool = False) -> None:
         """Remember *answer*; the one that was not used for longest makes room."""
         if answer.ttl <= 0 or len(repr(answer.records)) > MAX_KEPT:

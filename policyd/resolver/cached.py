@@ -140,9 +140,8 @@ class CachedResolver:
     # -- ahead of those who will ask
 
     def knows(self, key: Key) -> bool:
-        """Whether asking would be of no use: there is an answer, or it is on its way."""
-        with self._lock:
-            return self._cache.find(key) is not None or key in self._flights
+        """Whether asking is of no use: there is an answer, or it is on its way. A glance; who `depart`s looks again."""
+        return self._cache.has(key) or key in self._flights
 
     def depart(self, key: Key) -> bool:
         """Begin a flight that the caller has to `arrive`; False: somebody has been quicker."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache
 
 from policyd.checks.dmarc import (
     DmarcOutcome,
@@ -67,10 +69,14 @@ def _from_fields(tx: Transaction) -> list[str]:
 def rules(tx: Transaction) -> Rules:
     """How this policy wants DMARC evaluated."""
     settings = tx.settings
-    default = Method.RFC7489 if settings.dmarc_tld_file else Method.RFC9989
-    method = Method(settings.dmarc_discovery) if settings.dmarc_discovery else default
-    several = SeveralAuthors(settings.dmarc_multiple_from)
-    return Rules(method, several) if method is Method.RFC9989 else Rules(method, several, _suffixes(tx))
+    default = "rfc7489" if settings.dmarc_tld_file else "rfc9989"
+    found = _rules(settings.dmarc_discovery or default, settings.dmarc_multiple_from)
+    return found if found.method is Method.RFC9989 else replace(found, registered=_suffixes(tx))
+
+
+@lru_cache(maxsize=16)
+def _rules(discovery: str, multiple_from: str) -> Rules:
+    return Rules(Method(discovery), SeveralAuthors(multiple_from))
 
 
 def _suffixes(tx: Transaction) -> RegisteredDomain:
@@ -119,12 +125,13 @@ def evaluated(tx: Transaction) -> DmarcOutcome | None:
     """The outcome, found when it is first needed, with all that follows from it once; None for mail that is ours."""
     if is_ours(tx):
         return None
-    known = "dmarc" in tx.facts
+    known = _last(tx)
+    if known is not None:
+        return known
     outcome: DmarcOutcome = dmarc(tx)
-    if not known:
-        dmarc_feedback.record(tx, outcome)
-        if tx.checks.forensic:
-            dmarc_feedback.report(tx, outcome, rules(tx))
+    dmarc_feedback.record(tx, outcome)
+    if tx.checks.forensic:
+        dmarc_feedback.report(tx, outcome, rules(tx))
     return outcome
 
 
