@@ -21,7 +21,6 @@ TOKEN = re.compile(r"[!#-'*+\-.0-9A-Z^-~]+")  # RFC 2045 5.1
 ADDRESS = re.compile(r"(?:[!#-'*+\-0-9A-Z^-~]+(?:\.[!#-'*+\-0-9A-Z^-~]+)*)?@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 READ_TOKEN = re.compile(r"[^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]+")  # the same, and octets above 127 (RFC 6532)
 SPECIAL = re.compile(r'["\\]')
-IN_COMMENT = str.maketrans("()\\", "[]/")
 NUMBER = re.compile(r"[0-9]+", re.ASCII)
 RUN = re.compile(r'[ \t\r\n]++|[^ \t\r\n";(]++')
 
@@ -38,14 +37,19 @@ class AuthResult:
     @property
     def parts(self) -> list[str]:
         """The words of the result, which blanks may separate."""
-        comment = [f"({plain(self.comment, MAX_COMMENT).translate(IN_COMMENT)})"] if self.comment else []
-        properties = [f"{name}={written(value[:MAX_VALUE])}" for name, value in self.properties if value]
-        return [f"{self.method}={self.result}", *comment, *properties]
+        parts = [f"{self.method}={self.result}"]
+        if self.comment:
+            comment = plain(self.comment, MAX_COMMENT)
+            parts.append("(" + comment.replace("(", "[").replace(")", "]").replace("\\", "/") + ")")
+        for name, value in self.properties:
+            if value:
+                parts.append(f"{name}={written(value[:MAX_VALUE])}")
+        return parts
 
 
 def authentication_results(authserv_id: str, results: Iterable[AuthResult]) -> str:
     """The whole field, folded, without its last line end."""
-    texts = [f"{FIELD}: {value_of(authserv_id)}", *map(_folded, results)]
+    texts = [f"{FIELD}: {_name(authserv_id[:MAX_VALUE])}", *map(_folded, results)]
     return ";\n\t".join(texts) if len(texts) > 1 else f"{texts[0]}; none"  # RFC 8601 2.2, no-result
 
 
@@ -68,6 +72,11 @@ def written(value: str) -> str:
     """The value of a property (``pvalue``): an address may stand as it is."""
     text = plain(value, MAX_VALUE)
     return text if ADDRESS.fullmatch(text) else value_of(text)
+
+
+@lru_cache(maxsize=16)  # this host has one, or a few
+def _name(authserv_id: str) -> str:
+    return value_of(authserv_id)
 
 
 def value_of(text: str) -> str:

@@ -19,6 +19,7 @@ ADDRESS_HEADERS = frozenset([*_ADDRESSES, *[f"resent-{name}" for name in _ADDRES
 """Fields that hold address lists: several of one name are joined with a comma."""
 
 POSITIONS = ("at_start", "after_received", "at_start_rfc", "at_end")
+PLACE = re.compile(rf":({'|'.join(POSITIONS)}):", re.IGNORECASE | re.ASCII)
 NAME = re.compile(r"[!-9;-~]+")  # of a field: RFC 5322 2.2
 LINE_END = re.compile(r"\n(?![ \t])")  # but not before a continuation
 
@@ -150,10 +151,10 @@ def added_lines(text: str) -> list[tuple[str, str]]:
 
 
 def _placed(line: str) -> tuple[str, str]:
-    for position in POSITIONS:
-        if lower(line).startswith(f":{position}:"):
-            return position, _named(line[len(position) + 2 :].lstrip(BLANKS))
-    return "at_end", _named(line)
+    found = PLACE.match(line)
+    if found is None:
+        return "at_end", _named(line)
+    return lower(found[1]), _named(line[found.end() :].lstrip(BLANKS))
 
 
 def _named(line: str) -> str:

@@ -123,10 +123,8 @@ def _questions(tx: Transaction) -> Iterable[Question]:
 
 def evaluated(tx: Transaction) -> DmarcOutcome | None:
     """The outcome, found when it is first needed, with all that follows from it once; None for mail that is ours."""
-    if is_ours(tx):
-        return None
     known = _last(tx)
-    if known is not None:
+    if known is not None or is_ours(tx):
         return known
     outcome: DmarcOutcome = dmarc(tx)
     dmarc_feedback.record(tx, outcome)
