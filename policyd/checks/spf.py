@@ -62,22 +62,25 @@ class Identity:
     part and domain, ``postmaster`` and the HELO name where there are none (RFC
     7208 2.4, 4.3); the domain is in A-labels and lower case, or as it came when
     it can be no domain. *flaw*: why there is nothing to ask for (RFC 7208 4.3);
-    empty: there is. *client_text*: the client as text, empty without one.
+    empty: there is. *client_text*: the client as text, empty without one; who has
+    that of an IPv4 address saves spelling it.
     """
 
     address: Address | None
     helo: str
     sender: str = ""
+    client_text: str = ""
     client: Address | None = field(init=False)
     mailbox: tuple[str, str] = field(init=False)
     flaw: str = field(init=False)
-    client_text: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.client = self.address
         if isinstance(self.address, IPv6Address):
             self.client = self.address.ipv4_mapped or IPv6Address(int(self.address))
-        self.client_text = str(self.client or "")  # takes a while: once is enough
+            self.client_text = str(self.client)
+        elif not self.client_text:
+            self.client_text = str(self.address or "")
         local_part, _, domain = self.sender.rpartition("@") if self.sender else ("", "", self.helo)
         name = ascii_name(domain)
         self.mailbox = local_part or "postmaster", name or domain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from policyd.checks.spf import Address, Identity, SpfOutcome, SpfResult, check_host, is_macro_string, undecided
+from policyd.checks.spf import Identity, SpfOutcome, SpfResult, check_host, is_macro_string, undecided
 from policyd.checks.spf_ahead import questions
 from policyd.errors import Defer, ExpansionError, ForcedFail
 from policyd.handover import awaited
@@ -30,7 +30,7 @@ def checked(tx: Transaction, sender: str, guess_record: str = "") -> SpfOutcome:
     handover = tx.connection.handover
     if handover and handover.trouble:
         return undecided(Identity(None, tx.connection.helo, sender), tx.settings.primary_hostname, handover.trouble)
-    identity = _claimed(tx, tx.connection.client.address, sender)
+    identity = _claimed(tx, sender)
     resolver = tx.resolver_until(time.monotonic() + tx.settings.spf_timeout)
     outcome = check_host(resolver, identity, tx.settings.primary_hostname, guess_record, _template(tx))
     if not guess_record:
@@ -40,12 +40,12 @@ def checked(tx: Transaction, sender: str, guess_record: str = "") -> SpfOutcome:
     return outcome
 
 
-def _claimed(tx: Transaction, address: Address | None, sender: str) -> Identity:
+def _claimed(tx: Transaction, sender: str) -> Identity:
     """Whom the client claims to be; made once for what is asked ahead and for the check."""
-    helo = tx.connection.helo
+    client, helo = tx.connection.client, tx.connection.helo
     last: Identity | None = tx.facts.get("claimed")
-    if last is None or last.sender != sender or last.helo != helo or last.address is not address:
-        last = tx.facts["claimed"] = Identity(address, helo, sender)
+    if last is None or last.sender != sender or last.helo != helo or last.address is not client.address:
+        last = tx.facts["claimed"] = Identity(client.address, helo, sender, client.text)
     return last
 
 
@@ -66,21 +66,16 @@ def _template(tx: Transaction) -> str:
 
 
 def sender_questions(tx: Transaction) -> Iterable[Question]:
-    """What `sender_policy` will ask. Whichever word says so first."""
-    if "spf_foreseen" in tx.facts:
+    """What `sender_policy` will ask, told once, whichever words will want to know. Of a relay's client: nothing yet."""
+    if tx.connection.handover or "spf_foreseen" in tx.facts:
         return ()
     tx.facts["spf_foreseen"] = True
-    return questions(_claimed(tx, _address(tx), tx.sender.text if tx.sender else ""))
+    return questions(_claimed(tx, tx.sender.text if tx.sender else ""))
 
 
 def helo_questions(tx: Transaction) -> Iterable[Question]:
     """What `helo_policy` will ask."""
-    return questions(_claimed(tx, _address(tx), ""))
-
-
-def _address(tx: Transaction) -> Address | None:
-    """The client's address, where it is the one to judge."""
-    return None if tx.connection.handover else tx.connection.client.address
+    return () if tx.connection.handover else questions(_claimed(tx, ""))
 
 
 @fact

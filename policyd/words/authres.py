@@ -105,7 +105,7 @@ def _iprev(tx: Transaction) -> Iterator[AuthResult]:
     if client.address is None or (handover and not handover.known):
         return
     looked_up: Iprev | None = tx.connection.facts.get("reverse_dns")
-    address = (("smtp.remote-ip", str(client.address)),)
+    address = (("smtp.remote-ip", client.text),)
     if client.name:  # the MTA has confirmed it, or we have
         yield AuthResult("iprev", "pass", address, client.name)
     elif looked_up:

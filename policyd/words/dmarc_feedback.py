@@ -48,7 +48,7 @@ def _reception(tx: Transaction) -> Reception:
         tx.connection.macros.get("i", ""),
         tx.settings.primary_hostname,
         tx.services.clock(),
-        str(tx.connection.client.address or ""),
+        tx.connection.client.text,
         tx.sender.domain if tx.sender else "",
         str(spf.result),
         signed,
