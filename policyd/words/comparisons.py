@@ -14,6 +14,7 @@ from policyd.mail.octets import lower
 from policyd.transaction import Transaction
 
 NUMBER = re.compile(r"-?[0-9]+")
+TRUTHS = {"": False, "-": False, "no": False, "false": False, "yes": True, "true": True}
 
 
 def caseless(left: str, right: str) -> int:
@@ -70,9 +71,8 @@ def _bool_lax(_: Transaction, text: str) -> bool:
 
 def truth(text: str) -> bool | None:
     """What a word or a number says; None when it says nothing of the kind."""
-    if NUMBER.fullmatch(text):
-        return int(text) != 0
-    return {"": False, "-": False, "no": False, "false": False, "yes": True, "true": True}.get(lower(text))
+    said = TRUTHS.get(lower(text))
+    return int(text) != 0 if said is None and NUMBER.fullmatch(text) else said
 
 
 def _never(name: str) -> None:

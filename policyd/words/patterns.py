@@ -85,27 +85,35 @@ def text_matcher(item: str, where: Where, compiler: Compiler, caseful: bool) -> 
     """
     if item.startswith("^"):
         return _expression(item, where, caseful)
-    match = _matcher(item, where, compiler, caseful)
-    return match if caseful else lambda tx, subject: match(tx, lower(subject))
-
-
-def _matcher(item: str, where: Where, compiler: Compiler, caseful: bool) -> Matcher:
     if item.startswith("*"):
         return _ending(item, caseful)
     found = lookup_matcher(item, where, compiler)
-    if found is not None:
-        return _looked_up(found)
+    if found is None:
+        return _same(item, caseful)
+    match = _looked_up(found)
+    return match if caseful else lambda tx, subject: match(tx, lower(subject))
+
+
+def _same(item: str, caseful: bool) -> Matcher:
     wanted = item if caseful else lower(item)
-    return lambda tx, subject: _whole(tx, item, subject) if subject == wanted else None
+
+    def same(tx: Transaction, subject: str) -> str | None:
+        if (subject if caseful else lower(subject)) != wanted:
+            return None
+        tx.frame.captures = (wanted,)
+        return item
+
+    return same
 
 
 def _ending(item: str, caseful: bool) -> Matcher:
     tail = item[1:] if caseful else lower(item[1:])
 
     def ending(tx: Transaction, subject: str) -> str | None:
-        if not subject.endswith(tail):
+        whole = subject if caseful else lower(subject)
+        if not whole.endswith(tail):
             return None
-        tx.frame.captures = (subject, subject[: len(subject) - len(tail)])
+        tx.frame.captures = (whole, whole[: len(whole) - len(tail)])
         return item
 
     return ending
