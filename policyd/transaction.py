@@ -356,11 +356,11 @@ def fact(function: Callable[[Transaction], Any] | None = None, *, connection: bo
         @wraps(compute)
         def once(tx: Transaction) -> T:
             facts = tx.connection.facts if connection else tx.facts
-            if name not in facts:
-                start = time.perf_counter()
-                facts[name] = compute(tx)
-                tx.services.metrics.observe("check_duration_seconds", time.perf_counter() - start, name)
-            value: T = facts[name]
+            if name in facts:
+                return facts[name]  # type: ignore[no-any-return]
+            start = time.perf_counter()
+            value = facts[name] = compute(tx)
+            tx.services.metrics.observe("check_duration_seconds", time.perf_counter() - start, name)
             return value
 
         return once

@@ -21,7 +21,7 @@ TERM = re.compile(r"[+?~-]?(?P<name>[a-z0-9]+)(?:[:=](?P<domain>[^/%]+))?(?P<len
 TYPES = {4: "A", 6: "AAAA"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outlook:
     """One check to come. *terms*: those that it may still ask for."""
 

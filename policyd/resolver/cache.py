@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from policyd.resolver import Answer, DnsTemporary
 
 MAX_KEPT = 4096  # characters; whoever publishes more than a domain needs is not given our memory
+CHANCES = 8  # how many that were used are passed over for one that makes room
 STALE_TTL = 30.0  # seconds; RFC 8767 section 5: for how long a stale answer is given before the servers are asked again
 
 Key = tuple[str, str]
@@ -22,13 +23,15 @@ Outcome = Answer | DnsTemporary | None
 class Entry:
     """An answer that is good until *expiry*, and in need until *end*: ``time.monotonic()`` values.
 
-    *unused*: it was asked for ahead, and nobody has wanted it yet.
+    *unused*: it was asked for ahead, and nobody has wanted it yet. *recent*: it
+    was found since room was last made.
     """
 
     answer: Answer
     expiry: float
     end: float
     unused: bool
+    recent: bool = False
 
     @property
     def current(self) -> Answer:
@@ -46,7 +49,7 @@ class Flight(Future[Outcome]):
 
 
 class Cache:
-    """The answers used last, *size* of them, each for its TTL. Not thread-safe.
+    """The answers used last, *size* of them, each for its TTL. Any thread may look, but only one at a time change it.
 
     *stale*: seconds for which an answer outlives its TTL, to be used when there
     is no other. That there are no records is an answer like others.
@@ -60,30 +63,35 @@ class Cache:
     def find(self, key: Key) -> Entry | None:
         """What is remembered, and still good."""
         entry = self._entries.get(key)
-        if entry is None:
+        if entry is None or entry.expiry <= time.monotonic():
             return None
-        now = time.monotonic()
-        if entry.expiry <= now:
-            if entry.end <= now:
-                del self._entries[key]
-            return None
-        self._entries.move_to_end(key)
+        entry.recent = True
         return entry
 
     def has(self, key: Key) -> bool:
-        """Whether something is remembered, and still good. Changes nothing, so any thread may ask."""
+        """Whether something is remembered, and still good."""
         entry = self._entries.get(key)
         return entry is not None and entry.expiry > time.monotonic()
 
     def keep(self, key: Key, answer: Answer, unused: bool = False) -> None:
-        """Remember *answer*; the one that was not used for longest makes room."""
+        """Remember *answer*; one that was not used for long makes room."""
         if answer.ttl <= 0 or len(repr(answer.records)) > MAX_KEPT:
             return
         expiry = time.monotonic() + answer.ttl
         self._entries[key] = Entry(answer, expiry, expiry + self._stale, unused)
         self._entries.move_to_end(key)
         if len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Forget the oldest that was not found lately. To note the order in which they were would slow finding down."""
+        for _ in range(CHANCES):
+            key, entry = self._entries.popitem(last=False)
+            if not entry.recent:
+                return
+            entry.recent = False
+            self._entries[key] = entry
+        self._entries.popitem(last=False)
 
     def has_stale(self, key: Key) -> bool:
         """Whether there is an answer that will do when there is no other."""

@@ -43,7 +43,7 @@ class CachedResolver:
         self._metrics: Metrics = metrics or NoMetrics()
         self._cache = cache or Cache()
         self._flights: dict[Key, Flight] = {}
-        self._lock = Lock()  # of the cache and the flights
+        self._lock = Lock()  # of changes to the cache and the flights
         self._upstream: Source | None = None
 
     def open(self, store: Store | None = None) -> Source:
@@ -92,13 +92,16 @@ class CachedResolver:
 
     def _found(self, key: Key) -> Entry | Flight | None:
         """What is remembered, or the flight that will bring it; None: it is for the caller to `_fly`."""
-        with self._lock:
-            found = self._cache.find(key) or self._flights.get(key)
-            unused = found is not None and found.unused
-            if found is None:
-                self._flights[key] = Flight()
-            elif unused:
-                found.unused = False
+        found: Entry | Flight | None = self._cache.find(key)
+        unused = False
+        if found is None or found.unused:  # mostly not, and then nothing changes that needs the lock
+            with self._lock:
+                found = self._cache.find(key) or self._flights.get(key)
+                unused = found is not None and found.unused
+                if found is None:
+                    self._flights[key] = Flight()
+                else:
+                    found.unused = False
         self._metrics.count("dns_cache_requests_total", "hit" if found else "miss")
         if unused:
             self._metrics.count("dns_prefetches_total", "used")
