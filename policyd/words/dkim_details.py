@@ -86,7 +86,7 @@ def _report(tx: Transaction) -> Iterator[AuthResult]:
     """
     asked = "dkim" in tx.facts
     found = signatures(tx) if was_examined(tx) else ()
-    told = [tuple(_properties(one)) for one in found]
+    told = [_properties(one) for one in found]
     for one, properties in zip(found, told, strict=True):
         which = (("header.b", b64encode(one.signature.octets[:6]).decode()),) if told.count(properties) > 1 else ()
         yield AuthResult("dkim", str(one.result), properties + which, one.reason)  # RFC 6008: which of those alike
@@ -94,11 +94,13 @@ def _report(tx: Transaction) -> Iterator[AuthResult]:
         yield AuthResult("dkim", "none")
 
 
-def _properties(one: DkimSignature) -> Iterator[tuple[str, str]]:
+def _properties(one: DkimSignature) -> tuple[tuple[str, str], ...]:
     said = one.signature
     local_part, at, domain = said.identity.rpartition("@")
-    yield "header.d", in_a_labels(said.domain)
-    yield "header.i", f"{local_part}{at}{in_a_labels(domain)}"
-    yield "header.s", in_a_labels(said.selector)
-    yield "header.a", said.algorithm if said.algorithm in ALGORITHMS else ""
-    yield "policy.dkim-l", str(said.length) if one.proof.unsigned else ""
+    return (
+        ("header.d", in_a_labels(said.domain)),
+        ("header.i", f"{local_part}{at}{in_a_labels(domain)}"),
+        ("header.s", in_a_labels(said.selector)),
+        ("header.a", said.algorithm if said.algorithm in ALGORITHMS else ""),
+        ("policy.dkim-l", str(said.length) if one.proof.unsigned else ""),
+    )

@@ -47,6 +47,8 @@ TEXTS = {
 }
 EXPLAINED = (DmarcResult.TEMPERROR, DmarcResult.PERMERROR)
 """Results that nobody understands without their reason."""
+_FAIL, _NONE, _RFC9989 = DmarcResult.FAIL, DmarcStatus.NONE, Method.RFC9989
+"""For every message: a member read off its class takes longer."""
 
 
 @fact
@@ -71,7 +73,7 @@ def rules(tx: Transaction) -> Rules:
     settings = tx.settings
     default = "rfc7489" if settings.dmarc_tld_file else "rfc9989"
     found = _rules(settings.dmarc_discovery or default, settings.dmarc_multiple_from)
-    return found if found.method is Method.RFC9989 else replace(found, registered=_suffixes(tx))
+    return found if found.method is _RFC9989 else replace(found, registered=_suffixes(tx))
 
 
 @lru_cache(maxsize=16)
@@ -93,12 +95,12 @@ def _suffixes(tx: Transaction) -> RegisteredDomain:
 
 def _count(tx: Transaction, outcome: DmarcOutcome) -> None:
     asked = "defer" if outcome.result in EXPLAINED else "none"
-    if outcome.result is DmarcResult.FAIL and outcome.applied:
+    if outcome.result is _FAIL and outcome.applied:
         asked = str(outcome.applied)
     metrics, policy = tx.services.metrics, str(outcome.published or "absent")
     metrics.count("dmarc_results_total", str(outcome.result), policy, asked)
     metrics.observe("dmarc_discovery_queries", outcome.queries, str(outcome.method))
-    if outcome.result is DmarcResult.FAIL and outcome.applied is not outcome.published:
+    if outcome.result is _FAIL and outcome.applied is not outcome.published:
         metrics.count("dmarc_overrides_total", "policy_test_mode")
 
 
@@ -161,7 +163,7 @@ def _dmarc_status(tx: Transaction, matches: Matcher) -> bool:
     if not tx.checks.dmarc:
         return matches(tx, "off") is not None
     outcome = evaluated(tx)
-    return matches(tx, outcome.status if outcome else DmarcStatus.NONE) is not None
+    return matches(tx, outcome.status if outcome else _NONE) is not None
 
 
 # -- what others want to know of it
