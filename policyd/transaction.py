@@ -201,11 +201,15 @@ class Transaction:
     trace: Trace | None = None
     answers: Answers | None = None  # where DNS's are noted, if somebody wants to know
     event: Event | None = None  # the one that event_action is told of now
+    _resolver: tuple[float, Resolver] | None = None  # for a deadline: several checks of one phase ask it
 
     @property
     def resolver(self) -> Resolver:
         """DNS, giving up at this phase's deadline."""
-        return self.resolver_until(self.deadline)
+        made = self._resolver
+        if made is None or made[0] != self.deadline:
+            made = self._resolver = self.deadline, self.resolver_until(self.deadline)
+        return made[1]
 
     def resolver_until(self, deadline: float) -> Resolver:
         """DNS, giving up at *deadline*, or at this phase's where that is earlier."""

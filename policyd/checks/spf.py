@@ -190,14 +190,19 @@ def _received(identity: Identity, receiver: str, found: Evaluation, comment: str
         ("mechanism", found.mechanism),
         ("problem", found.problem if found.result in ERRORS else ""),
     )
-    field = f"Received-SPF: {found.result} ({comment})"
-    separator = " "
-    for key, value in pairs:
-        if value:
-            pair = f"{separator}{key}={_value(value[:MAX_VALUE])}"
-            if len(field) + len(pair) <= MAX_LINE:
-                field, separator = field + pair, "; "
-    return field
+    head = f"Received-SPF: {found.result} ({comment}) "
+    texts = [f"{key}={_value(value[:MAX_VALUE])}" for key, value in pairs if value]
+    field = head + "; ".join(texts)
+    return field if len(field) <= MAX_LINE else head + _fitting(texts, MAX_LINE - len(head))
+
+
+def _fitting(texts: list[str], room: int) -> str:
+    """Those of *texts* that there is still room for, the first ones first."""
+    fitting: list[str] = []
+    for text in texts:
+        if len("; ".join([*fitting, text])) <= room:
+            fitting.append(text)
+    return "; ".join(fitting)
 
 
 @lru_cache(maxsize=4096)  # mostly names, addresses and mechanisms that come again

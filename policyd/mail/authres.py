@@ -39,8 +39,7 @@ class AuthResult:
         """The words of the result, which blanks may separate."""
         parts = [f"{self.method}={self.result}"]
         if self.comment:
-            comment = plain(self.comment, MAX_COMMENT)
-            parts.append("(" + comment.replace("(", "[").replace(")", "]").replace("\\", "/") + ")")
+            parts.append(commented(self.comment[:MAX_COMMENT]))
         for name, value in self.properties:
             if value:
                 parts.append(f"{name}={written(value[:MAX_VALUE])}")
@@ -65,6 +64,12 @@ def _folded(result: AuthResult) -> str:
             lines.append("")
         lines[-1] += f" {part}" if lines[-1] else part
     return "\n\t\t".join(lines)
+
+
+@lru_cache(maxsize=1024)  # mostly names of clients
+def commented(text: str) -> str:
+    """A comment out of which nothing breaks."""
+    return "(" + visible(text).replace("(", "[").replace(")", "]").replace("\\", "/") + ")"
 
 
 @lru_cache(maxsize=4096)  # mostly domains, selectors and addresses that come again

@@ -147,7 +147,9 @@ class Message:
 
 def added_lines(text: str) -> list[tuple[str, str]]:
     """The header lines in an ``add_header`` text, each with its position; lines without a name get one."""
-    return [_placed(line) for line in LINE_END.split(text.strip("\n")) if line]
+    text = text.strip("\n")
+    lines = LINE_END.split(text) if "\n" in text else [text]
+    return [_placed(line) for line in lines if line]
 
 
 def _placed(line: str) -> tuple[str, str]:
