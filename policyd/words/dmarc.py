@@ -125,7 +125,7 @@ def _questions(tx: Transaction) -> Iterable[Question]:
 
 def evaluated(tx: Transaction) -> DmarcOutcome | None:
     """The outcome, found when it is first needed, with all that follows from it once; None for mail that is ours."""
-    known = _last(tx)
+    known: DmarcOutcome | None = tx.facts.get("dmarc")
     if known is not None or is_ours(tx):
         return known
     outcome: DmarcOutcome = dmarc(tx)

@@ -26,6 +26,7 @@ EXIM = Rules(several=SeveralAuthors.EXIM)
         (["a@news.x.test"], ["x.test", "bounce.x.test"], WALK, "news.x.test x.test test bounce.x.test"),
         (["a@x.test"], ["y.test", "[192.0.2.1]", "", "a\xff.x.test"], WALK, "x.test test"),  # cannot be aligned
         (["a@x.test, b@y.test"], [], WALK, "x.test test y.test"),
+        ([", ".join(f"a@{name}.test" for name in "vwxyz")], [], WALK, "v.test test w.test x.test y.test z.test"),
         (["a@x.test, b@y.test"], [], EXIM, "x.test test"),
         ([], ["x.test"], WALK, ""),
         (["nobody"], [], WALK, ""),

@@ -239,6 +239,21 @@ def test_the_one_not_used_for_longest_makes_room(nsd: int, counts: Counts) -> No
     assert counts.seen["dns_queries_total", "A", "noerror"] == 4
 
 
+def test_there_are_never_more_than_may_be() -> None:
+    """Whatever was used, and however often: of those that all were, the oldest makes room."""
+    cache = Cache(20)
+    keys = [("A", f"{number}.test") for number in range(50)]
+    for key in keys:
+        cache.keep(key, Answer(ttl=60))
+        assert [cache.find(known) for known in keys].count(None) >= 30
+    assert cache.find(keys[-1]) is not None
+    for key in keys[-20:]:
+        cache.find(key)
+    cache.keep(keys[0], Answer(ttl=60))
+    assert cache.find(keys[0]) is not None
+    assert [cache.find(key) is None for key in keys].count(False) == 20
+
+
 # -- servers that misbehave
 
 
