@@ -265,9 +265,13 @@ class Transaction:
 
     def add_headers(self, text: str) -> None:
         """Want header lines added; one that is already wanted is not wanted twice."""
-        for line in added_lines(text):
-            if line not in self.added_headers:
-                self.added_headers.append(line)
+        for position, line in added_lines(text):
+            self.add_header(position, line)
+
+    def add_header(self, position: str, line: str) -> None:
+        """Want one added that is as it has to be."""
+        if (position, line) not in self.added_headers:
+            self.added_headers.append((position, line))
 
     def realise_headers(self) -> None:
         """Make the wanted header changes part of the message.

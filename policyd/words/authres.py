@@ -62,7 +62,7 @@ def _authresults_modifier(tx: Transaction, authserv_id: str) -> None:
     same goes for ``Received-SPF:``, where ``$primary_hostname`` is ours, too. Put
     it behind the checks: what has not been checked is not mentioned.
     """
-    tx.add_headers(f":at_start:{field(tx, _id(authserv_id))}")
+    tx.add_header("at_start", field(tx, _id(authserv_id)))
     _remove_forged(tx, authres.FIELD, claimed_ids, authserv_id)
     _remove_forged(tx, received_spf.FIELD, claimed_receivers, authserv_id, tx.settings.primary_hostname)
 
