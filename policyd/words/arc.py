@@ -28,7 +28,9 @@ def _examine(tx: Transaction) -> None:
 def _keys(tx: Transaction) -> list[Question]:
     """What `arc` will ask; nothing where it is plain that the chain is broken."""
     chain: Chain = tx.facts["arc_chain"]
-    said = [] if chain.trouble else [said for one in chain.sets for said in (one.seal, one.message)]
+    if chain.trouble or not chain.sets:
+        return []
+    said = [said for one in chain.sets for said in (one.seal, one.message)]
     return [Question("TXT", name) for name in dict.fromkeys(one.key_name for one in said if not one.flaw)]
 
 
