@@ -47,7 +47,8 @@ class ListItem:
 class Items:
     """Items in their order. *item* gives the one at a place, for those that are looked at.
 
-    *plain*: no mode and no file is among them. *few*: all of them, where no subject is spared any.
+    *plain*: no mode and no file is among them. *few*: all of them, where no subject is spared any. *ends_negated*:
+    the last one, which every subject comes to, has ``!``.
     """
 
     def __init__(self, keys: Sequence[Key | None], item: Callable[[int], ListItem]) -> None:
@@ -64,6 +65,7 @@ class Items:
         self._unkeyed = tuple(self._rest.values())
         self.plain = not any(item.mode or item.lines for item in self._unkeyed)
         self.few = None if self._places else self._unkeyed
+        self.ends_negated = bool(self._unkeyed) and self._unkeyed[-1].negated
 
     @classmethod
     def of(cls, items: Iterable[ListItem]) -> Items:

@@ -49,21 +49,20 @@ def searcher(kind: str, items: Items) -> Matcher:
     if not items.plain:
         return lambda ctx, subject: search(kind, items, ctx, subject)
     few, relevant, capturing = items.few, items.relevant, kind in CAPTURING
+    otherwise = "" if items.ends_negated else None
 
     def match(ctx: Context, subject: Any) -> str | None:
         if capturing:
             ctx.frame.captures = ()
-        negated = False
         for item in relevant(subject) if few is None else few:
-            negated = item.negated
             try:
                 value = item.match(ctx, subject)
             except Unknown as error:
                 return _undecided(ctx, False, f"{error}")
             if value is not None:
                 ctx.frame.matched = value
-                return None if negated else value
-        return "" if negated else None
+                return None if item.negated else value
+        return otherwise
 
     return match
 
