@@ -316,7 +316,8 @@ class Conversation:
         if run is None:
             self._dropped = False
             return ACCEPTED
-        self._used = True
+        if NAMES[phase] in self._policy.needs:  # others do no more than accept, and leave nothing behind
+            self._used = True
         self._begin(phase, argument)
         quarantine = tx.quarantine
         verdict = self._verdict(run)
