@@ -68,6 +68,9 @@ COMMANDS = {
 }
 """How the command begins that a phase judges: a milter is told its argument, so how it was written is a guess."""
 
+NOBODY = Client()
+"""Who has connected, as long as that is not known."""
+
 ACCEPTED = Reply(OK)
 """Where no ACL has a say."""
 
@@ -85,7 +88,7 @@ class Conversation:
         self._services = services
         self._witness = witness
         self._watch = Watch.of(policy.needs)
-        self.connection = Connection(Client())
+        self.connection = Connection(NOBODY)
         self.connection.watcher = both(witness.story.tell if witness else None, trace)
         self._spoken = partial(_speak, witness)
         self.tx = self._fresh()

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 
 SECRET = re.compile(r"\s*(?:hide\s+\w+|(?:mysql|pgsql|redis)_servers|store)\s*=", re.ASCII)
 """How a line begins whose value is for nobody else's eyes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Where:
     """A place in a policy: the file as it was named, lines and columns from 1 (column 0: the whole line)."""
 
@@ -30,7 +31,7 @@ class Where:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
 
-    @property
+    @cached_property
     def place(self) -> str:
         """Its file, without the directories, and its line: ``30-ratelimit.conf:26``, for logs and metrics."""
         return f"{self.file.rpartition('/')[2]}:{self.line}"

@@ -17,7 +17,7 @@ MAX_RECIPIENTS = 20
 WORDS = {outcome: outcome.value for outcome in Outcome}
 CHECKS = (("spf", "sender_policy"), ("dmarc", "dmarc"))  # what has a result, and the fact that knows it
 LABELS = {"proxy": "PRX"}  # where lines have Exim's names
-OURS = frozenset({"client", "phase", "verdict", "source", "took", "spf", "dkim", "dmarc"})  # short, and one plain word
+THEIRS = ("id", "where", "proxy", "explanation", "helo", "sender", "recipients", "rate")  # what may be no plain word
 PLAIN = re.compile(r"""[!#-<>-\[\]-~]+""").fullmatch  # printable ASCII but blank, quote, equals sign and backslash
 
 
@@ -35,7 +35,7 @@ class Decision:
         connection, reply = self.tx.connection, self.reply
         client = connection.client
         found: dict[str, Any] = {
-            "id": _short(connection.macros.get("i", "-")),
+            "id": _short(connection.macros.get("i") or "-"),
             "client": client.text or "local",
             "phase": self.phase,
             "verdict": WORDS[reply.outcome],
@@ -60,10 +60,16 @@ class Decision:
     def line(self) -> str:
         """``name=value`` and so on; a value with a blank, or what could be mistaken, in quotes."""
         facts = self.facts()
+        facts["reply"] = _quoted(facts["reply"])
+        if "recipients" in facts:
+            facts["recipients"] = ",".join(facts["recipients"])
+        theirs = {name: facts[name] for name in THEIRS if name in facts}
+        if not PLAIN("".join(theirs.values())):  # asked once for all, as they mostly are
+            facts |= {name: value if PLAIN(value) else _quoted(value) for name, value in theirs.items()}
         if "proxy" in facts:
             wanted = "proxy" in self.tx.settings.log_selector
             facts = {LABELS.get(name, name): value for name, value in facts.items() if wanted or name != "proxy"}
-        return " ".join([f"{name}={value if name in OURS else _shown(name, value)}" for name, value in facts.items()])
+        return " ".join([f"{name}={value}" for name, value in facts.items()])
 
     def arrival(self) -> str:
         """Exim's line for a message that is accepted; empty for anything else, whose line has been written."""
@@ -87,7 +93,7 @@ class Decision:
         facts = self.tx.facts
         for name, of in CHECKS:
             if of in facts:
-                found[name] = str(facts[of].result)
+                found[name] = facts[of].result
         if "dkim" in facts:
             found["dkim"] = _best(facts["dkim"])
         if "sender_rate" in facts:
@@ -101,7 +107,7 @@ def _said(reply: Reply) -> str:
 
 def _best(signatures: Sequence[Any]) -> str:
     """``pass`` if one of them has passed, else the first one's result."""
-    results = [str(signature.result) for signature in signatures]
+    results = [signature.result for signature in signatures]
     return "pass" if "pass" in results else (results or ["none"])[0]
 
 
@@ -109,9 +115,6 @@ def _short(text: str) -> str:
     return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}..."
 
 
-def _shown(name: str, value: Any) -> str:
+def _quoted(text: str) -> str:
     """So that nobody's text can pass for another field."""
-    text: str = ",".join(value) if isinstance(value, list) else value
-    if name != "reply" and PLAIN(text):
-        return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
