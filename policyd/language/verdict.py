@@ -70,6 +70,9 @@ SPEAKS: dict[str, frozenset[Outcome]] = {
 }
 """verb: the outcomes to which its ``message`` and ``log_message`` belong."""
 
+FAILURES = (ForcedFail, Defer, ExpansionError)
+"""How an evaluation can end; none of them goes further than its statement."""
+
 NEGATED = {OK: FAIL, FAIL: OK, DROP: OK}
 
 
@@ -211,7 +214,11 @@ def run_statement(statement: Statement, ctx: Context) -> Verdict | None:
     outcome: Outcome | None
     step: Step | None
     for step in statement.run:
-        outcome = _outcome(step, ctx)
+        try:
+            hindered = ctx.frame.guarded or time.monotonic() >= ctx.deadline
+            outcome = _hindered(step, ctx) if hindered else step.run(ctx)
+        except FAILURES as error:
+            outcome = _failure(error, ctx)
         if ctx.trace:
             ctx.trace((step, outcome))
         if outcome is not OK and outcome is not None:
@@ -265,20 +272,20 @@ def _roles(statement: Statement, unmet: Step | None) -> dict[str, Step]:
     return {step.role: step for step in met if step.role}
 
 
-def _outcome(step: Step, ctx: Context) -> Outcome | None:
-    """What a step comes to; the three exceptions of an evaluation end here."""
+def _hindered(step: Step, ctx: Context) -> Outcome | None:
+    """What a step comes to that has to be allowed here first, and in time."""
     if ctx.frame.guarded and step.phases is not None and not ctx.phase & step.phases:
         return _fault(ctx, ERROR, f"cannot use {step.label} in the {str(ctx.phase.name).lower()} ACL")
     if time.monotonic() >= ctx.deadline:
         return _fault(ctx, DEFER, "the time for this phase is over")
-    try:
-        return step.run(ctx)
-    except ForcedFail:
+    return step.run(ctx)
+
+
+def _failure(error: Exception, ctx: Context) -> Outcome | None:
+    """What a step comes to whose evaluation has ended in one of the three exceptions."""
+    if isinstance(error, ForcedFail):
         return None  # the item vanishes, negated or not
-    except Defer as error:
-        return _fault(ctx, DEFER, str(error))
-    except ExpansionError as error:
-        return _fault(ctx, ERROR, str(error))
+    return _fault(ctx, DEFER if isinstance(error, Defer) else ERROR, str(error))
 
 
 def _fault(ctx: Context, outcome: Outcome, reason: str) -> Outcome:

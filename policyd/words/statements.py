@@ -80,7 +80,12 @@ def fields(source: Source, compiler: Compiler) -> Callable[[Any], str]:
     text = expanded(source, compiler)
     if SEVERAL.search(source.text):
         return text
-    return lambda ctx: NEW_LINE.sub("\n ", text(ctx).strip("\n"))
+    return lambda ctx: _in_one(text(ctx).strip("\n"))
+
+
+def _in_one(text: str) -> str:
+    """One field, whatever line ends there are."""
+    return NEW_LINE.sub("\n ", text) if "\n" in text else text
 
 
 @modifier("add_header", argument=fields, phases=AFTER_MAIL, needs="add")
