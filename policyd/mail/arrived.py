@@ -33,6 +33,10 @@ class Header:
         return self.value.strip(BLANKS)
 
 
+def _key(name: str) -> str:
+    return lower(name).rstrip(" \t")
+
+
 class Arrived:
     """The sender's fields, from the top.
 
@@ -51,22 +55,23 @@ class Arrived:
 
     def extend(self, fields: Iterable[Field]) -> tuple[int, int]:
         """The next ones. Returns how many octets they have, line ends as CRLF, and how many lines."""
-        keys, places = self.keys, self.places
-        before, octets, folds = len(self.all), 0, 0
+        before = len(self.all)
         self.all += fields
-        for place, (name, value) in enumerate(self.all[before:], before):
-            key = (name.lower() if name.isascii() else lower(name)).rstrip(" \t")
-            keys.append(key)
+        new = self.all[before:]
+        if not new:
+            return 0, 0
+        names, values = map("".join, columns := tuple(zip(*new, strict=True)))
+        is_usual = names.isascii() and " " not in names and "\t" not in names
+        self.keys += map(str.lower if is_usual else _key, columns[0])
+        places = self.places
+        for place, key in enumerate(self.keys[before:], before):
             if key in places:
                 places[key].append(place)
             else:
                 places[key] = [place]
-            octets += len(name) + len(value)
-            if "\n" in value:
-                folds += value.count("\n")
         self._named.clear()
-        number = len(self.all) - before
-        return octets + folds + 3 * number, folds + number  # a colon and CRLF of each
+        lines = values.count("\n") + len(new)
+        return len(names) + len(values) + lines + 2 * len(new), lines  # a colon and CRLF of each
 
     def named(self, key: str) -> dict[int, Header]:
         """Those whose name is *key* in lower case, by their places: the same objects each time."""
