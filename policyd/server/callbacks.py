@@ -58,7 +58,7 @@ def install(host: Host) -> None:
     milter.set_helo_callback(lambda ctx, name: ctx.getpriv().helo(name))
     milter.set_envfrom_callback(lambda ctx, *words: ctx.getpriv().envfrom(*words))
     milter.set_envrcpt_callback(lambda ctx, *words: ctx.getpriv().envrcpt(*words))
-    milter.set_header_callback(lambda ctx, name, value: ctx.getpriv().header(name, value))
+    milter.set_header_callback(Session.header)
     milter.set_eoh_callback(lambda ctx: ctx.getpriv().eoh())
     milter.set_body_callback(lambda ctx, chunk: ctx.getpriv().body(chunk))
     milter.set_eom_callback(lambda ctx: ctx.getpriv().eom())

@@ -235,13 +235,15 @@ class Session:
         """DATA."""
         return self._command(milter.M_DATA, self._talk.predata)
 
-    def header(self, name: str, value: bytes) -> int:
+    @staticmethod
+    def header(ctx: Any, name: str, value: bytes) -> int:
         """A header field; its value begins with the blank after the colon, and lines end in LF. It waits for the rest.
 
-        There are dozens in every message: what can wait is done once, for all of them.
+        There are dozens in every message: libmilter calls this one itself, and what can wait is done once, for all.
         """
-        self._fields.append((name, value))
-        return self._header_answer
+        session: Session = ctx.getpriv()
+        session._fields.append((name, value))
+        return session._header_answer
 
     @guarded(_hold)
     def eoh(self) -> int:
