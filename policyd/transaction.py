@@ -281,11 +281,12 @@ class Transaction:
         """
         if not (self.removed_headers or self.added_headers or self.unwanted_headers):
             return
-        removed = [header for item in self.removed_headers for header in self._meant(item)]
+        removed = self.unwanted_headers + [header for item in self.removed_headers for header in self._meant(item)]
         for position, line in self.added_headers:
             name, _, value = line.partition(":")
             self.message.add(name, value, position)
-        self.message.discard([*removed, *self.unwanted_headers])
+        if removed:
+            self.message.discard(removed)
         self.removed_headers.clear()
         self.unwanted_headers.clear()
         self.added_headers.clear()

@@ -104,7 +104,10 @@ class Message:
         arrived = self.arrived.named(wanted)
         if wanted not in self._changed:
             return list(arrived.values())
-        mine = arrived | {header: header for header in self._added if header.key == wanted}
+        added = [header for header in self._added if header.key == wanted]
+        if not arrived and len(added) < 2:
+            return added
+        mine = arrived | {header: header for header in added}
         return [mine[one] for one in self._now() if one in mine]
 
     def discard(self, unwanted: Iterable[Header]) -> None:
@@ -120,7 +123,7 @@ class Message:
 
     def add(self, name: str, value: str, position: str) -> None:
         """A field of an ACL's, at one of `POSITIONS`."""
-        header, order = Header(name, value, lower(name), added=position), self._now()
+        header, order = Header(name, value, lower(name), 0, position), self._now()
         order.insert(self._index(order, position), header)
         self._order, self._added, self._changed = order, (*self._added, header), self._changed | {header.key}
 
