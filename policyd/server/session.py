@@ -111,7 +111,8 @@ class Session:
         self._talk = talk
         self._agreed = agreed
         self._mta = POSTFIX
-        self._fields: list[tuple[str, bytes]] = []  # of the header that is under way
+        self._fields: list[tuple[str, str]] = []  # of the header that is under way
+        self._blank = b"" if agreed.leading_space else b" "  # that the MTA leaves out
         self._header_answer = int(milter.NOREPLY if "header" in agreed.silent else milter.CONTINUE)
         self._connected = False
         self._in_message = False
@@ -239,10 +240,11 @@ class Session:
     def header(ctx: Any, name: str, value: bytes) -> int:
         """A header field; its value begins with the blank after the colon, and lines end in LF. It waits for the rest.
 
-        There are dozens in every message: libmilter calls this one itself, and what can wait is done once, for all.
+        There are dozens in every message: pymilter calls this one itself, and what can wait is done once, for all.
         """
         session: Session = ctx.getpriv()
-        session._fields.append((name, value))
+        value = session._blank + value
+        session._fields.append((name if name.isascii() else text(name), value.decode("latin-1")))
         return session._header_answer
 
     @guarded(_hold)
@@ -250,10 +252,7 @@ class Session:
         """The end of the header."""
         fields, self._fields = self._fields, []
         if not self._trouble:
-            blank = b"" if self._agreed.leading_space else b" "
-            self._talk.headers(
-                [(name if name.isascii() else text(name), (blank + value).decode("latin-1")) for name, value in fields]
-            )
+            self._talk.headers(fields)
             self._talk.end_of_headers()
         return self._unanswered()
 
