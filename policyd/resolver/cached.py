@@ -71,8 +71,13 @@ class CachedResolver:
         asked = ascii_name(name)
         if asked is None:
             return Answer(exists=False)
-        found = self._found((rtype, asked))
-        return found.current if isinstance(found, Entry) else self._awaited((rtype, asked), found, deadline)
+        key = rtype, asked
+        answer = self._cache.known(key)
+        if answer is not None:  # mostly so, and then nothing changes that needs the lock
+            self._metrics.count("dns_cache_requests_total", "hit")
+            return answer
+        found = self._found(key)
+        return found.current if isinstance(found, Entry) else self._awaited(key, found, deadline)
 
     def _awaited(self, key: Key, flight: Flight | None, deadline: float) -> Answer:
         """What a *flight* brings; without one, what we find when we `_fly`. Raises `DnsTemporary`."""
@@ -92,16 +97,13 @@ class CachedResolver:
 
     def _found(self, key: Key) -> Entry | Flight | None:
         """What is remembered, or the flight that will bring it; None: it is for the caller to `_fly`."""
-        found: Entry | Flight | None = self._cache.find(key)
-        unused = False
-        if found is None or found.unused:  # mostly not, and then nothing changes that needs the lock
-            with self._lock:
-                found = self._cache.find(key) or self._flights.get(key)
-                unused = found is not None and found.unused
-                if found is None:
-                    self._flights[key] = Flight()
-                else:
-                    found.unused = False
+        with self._lock:
+            found = self._cache.find(key) or self._flights.get(key)
+            unused = found is not None and found.unused
+            if found is None:
+                self._flights[key] = Flight()
+            else:
+                found.unused = False
         self._metrics.count("dns_cache_requests_total", "hit" if found else "miss")
         if unused:
             self._metrics.count("dns_prefetches_total", "used")
