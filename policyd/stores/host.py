@@ -150,7 +150,7 @@ class LmdbStore:
         used = pages["branch_pages"] + pages["leaf_pages"] + pages["overflow_pages"]
         return min(max(8.0 * used * pages["psize"] / self._size - 7.0, 0.0), 1.0)
 
-    def _sweep(self, txn: lmdb.Transaction[memoryview], now: float, soon: float, room: int) -> None:
+    def _sweep(self, txn: lmdb.Transaction[bytes], now: float, soon: float, room: int) -> None:
         """Look at a few records, going on where the last sweep ended, and drop those that have expired.
 
         With *soon*, at more of them, and those that expire within so many seconds make *room*, in octets.
@@ -158,8 +158,8 @@ class LmdbStore:
         cursor, number = txn.cursor(), CROWD if soon else SWEPT
         found = cursor.set_range(self._hand) if self._hand else cursor.first()
         crowd = [(key, value, _expiry(value)) for key, value in islice(cursor, number)] if found else []
-        self._hand = bytes(crowd[-1][0]) + b"\0" if len(crowd) == number else b""  # the next key there can be
-        due = [(expires, bytes(key), len(value)) for key, value, expires in crowd if expires <= now + soon]
+        self._hand = crowd[-1][0] + b"\0" if len(crowd) == number else b""  # the next key there can be
+        due = [(expires, key, len(value)) for key, value, expires in crowd if expires <= now + soon]
         valid = 0
         for expires, key, length in sorted(due):
             if expires <= now or room > 0:
@@ -170,10 +170,10 @@ class LmdbStore:
             self._quiet_until = now + TOLD_EVERY
             self._complain(f"{self._directory}: full: {self._size >> 20} MiB; what would expire first makes room")
 
-    def _begin(self, write: bool = False) -> lmdb.Transaction[memoryview]:
+    def _begin(self, write: bool = False) -> lmdb.Transaction[bytes]:
         if self._owner != os.getpid():
             self.open()
-        return self._environment.begin(write=write, buffers=True)
+        return self._environment.begin(write=write)
 
 
 class Failures:
@@ -201,14 +201,14 @@ class Failures:
 
 
 def _batch(
-    txn: lmdb.Transaction[memoryview], prefix: bytes, start: bytes, now: float
+    txn: lmdb.Transaction[bytes], prefix: bytes, start: bytes, now: float
 ) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
     """Some of the live records from *start* on, and the last key looked at, or None when there are no more."""
     batch: list[tuple[bytes, bytes]] = []
     cursor = txn.cursor()
     found = cursor.set_range(start) if start else cursor.first()
     for _ in range(BATCH):
-        if not found or not (key := bytes(cursor.key())).startswith(prefix):
+        if not found or not (key := cursor.key()).startswith(prefix):
             return batch, None
         if (value := _live(cursor.value(), now)) is not None:
             batch.append((key, value))
@@ -216,12 +216,12 @@ def _batch(
     return batch, key
 
 
-def _live(record: memoryview | None, now: float) -> bytes | None:
+def _live(record: bytes | None, now: float) -> bytes | None:
     """The value in *record*, unless it has expired."""
-    return bytes(record[HEAD:]) if record is not None and _expiry(record) > now else None
+    return record[HEAD:] if record is not None and _expiry(record) > now else None
 
 
-def _expiry(record: memoryview) -> float:
+def _expiry(record: bytes) -> float:
     """When it expires; what is no record of ours has."""
     if len(record) < HEAD:
         return -math.inf
