@@ -181,19 +181,24 @@ def _plain(text: str, limit: int) -> str:
 
 def _received(identity: Identity, receiver: str, found: Evaluation, comment: str) -> str:
     """The ``Received-SPF:`` field, RFC 7208 9.1. What does not fit into a line is left out."""
-    pairs = (
+    texts = _pairs(
         ("client-ip", identity.client_text),
         ("envelope-from", "@".join(identity.mailbox) if identity.sender else ""),
         ("helo", identity.helo),
-        ("identity", identity.kind),
-        ("receiver", receiver),
-        ("mechanism", found.mechanism),
-        ("problem", found.problem if found.result in ERRORS else ""),
     )
-    head = f"Received-SPF: {found.result} ({comment}) "
-    texts = [f"{key}={_value(value[:MAX_VALUE])}" for key, value in pairs if value]
+    texts += _last_pairs(identity.kind, receiver, found.mechanism, found.problem if found.result in ERRORS else "")
+    head = f"Received-SPF: {found.result!s} ({comment}) "
     field = head + "; ".join(texts)
     return field if len(field) <= MAX_LINE else head + _fitting(texts, MAX_LINE - len(head))
+
+
+@lru_cache(maxsize=1024)  # of a few words each: a domain's, not a message's
+def _last_pairs(kind: str, receiver: str, mechanism: str, problem: str) -> list[str]:
+    return _pairs(("identity", kind), ("receiver", receiver), ("mechanism", mechanism), ("problem", problem))
+
+
+def _pairs(*pairs: tuple[str, str]) -> list[str]:
+    return [f"{key}={_value(value[:MAX_VALUE])}" for key, value in pairs if value]
 
 
 def _fitting(texts: list[str], room: int) -> str:
