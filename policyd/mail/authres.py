@@ -16,6 +16,8 @@ MAX_VALUE = 255
 MAX_COMMENT = 200
 MAX_READ = 65536  # octets in which a field has to say whose it is
 MAX_LINE = 900  # RFC 5322 2.1.1 allows 998; the longest property has to fit, too
+MOST = 4096  # results that are remembered as text
+LONGEST = 1024  # characters of one
 
 TOKEN = re.compile(r"[!#-'*+\-.0-9A-Z^-~]+")  # RFC 2045 5.1
 ADDRESS = re.compile(r"(?:[!#-'*+\-0-9A-Z^-~]+(?:\.[!#-'*+\-0-9A-Z^-~]+)*)?@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
@@ -23,6 +25,10 @@ READ_TOKEN = re.compile(r"[^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]+")  # the same, an
 SPECIAL = re.compile(r'["\\]')
 NUMBER = re.compile(r"[0-9]+", re.ASCII)
 RUN = re.compile(r'[ \t\r\n]++|[^ \t\r\n";(]++')
+
+_Key = tuple[str, str, tuple[tuple[str, str], ...], str]
+_KNOWN: dict[_Key, str] = {}
+"""What has been written, by what it says."""
 
 
 @value_class
@@ -53,6 +59,23 @@ def authentication_results(authserv_id: str, results: Iterable[AuthResult]) -> s
 
 
 def _folded(result: AuthResult) -> str:
+    """One result, as its lines: the same one comes with many messages."""
+    key = result.method, result.result, result.properties, result.comment
+    known = _KNOWN.get(key)
+    return _remembered(key, _lines(result)) if known is None else known
+
+
+def _remembered(key: _Key, text: str) -> str:
+    """*text*, for the next time, unless nobody should keep so much."""
+    method, outcome, properties, comment = key
+    if len(method) + len(outcome) + len(comment) + sum(len(value) for _, value in properties) <= LONGEST:
+        if len(_KNOWN) >= MOST:
+            _KNOWN.clear()
+        _KNOWN[key] = text
+    return text
+
+
+def _lines(result: AuthResult) -> str:
     """One result on one line, or on as many as it needs."""
     parts = result.parts
     line = " ".join(parts)
@@ -66,7 +89,6 @@ def _folded(result: AuthResult) -> str:
     return "\n\t\t".join(lines)
 
 
-@lru_cache(maxsize=1024)  # mostly names of clients
 def commented(text: str) -> str:
     """A comment out of which nothing breaks."""
     return "(" + visible(text).replace("(", "[").replace(")", "]").replace("\\", "/") + ")"

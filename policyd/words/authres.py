@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from policyd.checks.iprev import Iprev, Result
 from policyd.checks.spf import SpfOutcome
@@ -22,7 +22,7 @@ METHODS = ("iprev", "auth", "spf", "dkim", "dmarc", "arc")
 
 Report = Callable[[Transaction], Iterable[AuthResult]]
 
-_REPORTS: dict[str, Report] = {}
+_REPORTS: dict[str, Report] = dict.fromkeys(METHODS, lambda _: ())
 
 
 def reports(method: str) -> Callable[[Report], Report]:
@@ -38,7 +38,7 @@ def reports(method: str) -> Callable[[Report], Report]:
 
 def field(tx: Transaction, authserv_id: str) -> str:
     """The whole field, from what has been checked so far."""
-    results = [result for method in METHODS if method in _REPORTS for result in _REPORTS[method](tx)]
+    results = [result for report in _REPORTS.values() for result in report(tx)]
     return authentication_results(authserv_id, results)
 
 
@@ -100,25 +100,28 @@ def _spelled(name: str) -> str:
 
 
 @reports("iprev")
-def _iprev(tx: Transaction) -> Iterator[AuthResult]:
+def _iprev(tx: Transaction) -> Sequence[AuthResult]:
     client, handover = tx.connection.client, tx.connection.handover
     if client.address is None or (handover and not handover.known):
-        return
-    looked_up: Iprev | None = tx.connection.facts.get("reverse_dns")
+        return ()
     address = (("smtp.remote-ip", client.text),)
     if client.name:  # the MTA has confirmed it, or we have
-        yield AuthResult("iprev", "pass", address, client.name)
-    elif looked_up:
-        yield AuthResult("iprev", "temperror" if looked_up.result is Result.TEMPERROR else "fail", address)
+        return (AuthResult("iprev", "pass", address, client.name),)
+    looked_up: Iprev | None = tx.connection.facts.get("reverse_dns")
+    if looked_up is None:
+        return ()
+    return (AuthResult("iprev", "temperror" if looked_up.result is Result.TEMPERROR else "fail", address),)
 
 
 @reports("auth")
-def _auth(tx: Transaction) -> Iterator[AuthResult]:
+def _auth(tx: Transaction) -> Sequence[AuthResult]:
     macros = tx.connection.macros
-    mechanism, identity = macros.get("auth_type", ""), macros.get("auth_authen", "")
-    if mechanism:
-        properties = (("smtp.auth", identity), ("smtp.mailfrom", macros.get("auth_author", "")))
-        yield AuthResult("auth", "pass", properties, mechanism if identity else f"{mechanism}, no id saved")
+    mechanism = macros.get("auth_type", "")
+    if not mechanism:
+        return ()
+    identity = macros.get("auth_authen", "")
+    properties = (("smtp.auth", identity), ("smtp.mailfrom", macros.get("auth_author", "")))
+    return (AuthResult("auth", "pass", properties, mechanism if identity else f"{mechanism}, no id saved"),)
 
 
 @reports("spf")

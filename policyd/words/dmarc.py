@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -170,12 +170,13 @@ def _dmarc_status(tx: Transaction, matches: Matcher) -> bool:
 
 
 @reports("dmarc")
-def _result(tx: Transaction) -> Iterator[AuthResult]:
+def _result(tx: Transaction) -> Sequence[AuthResult]:
     outcome = _last(tx)
-    if outcome:
-        properties = (("header.from", outcome.author), ("policy.dmarc", str(outcome.applied or "")))  # RFC 9989 9.1
-        comment = outcome.reason if outcome.result in EXPLAINED else ""
-        yield AuthResult("dmarc", str(outcome.result), properties, comment)
+    if outcome is None:
+        return ()
+    properties = (("header.from", outcome.author), ("policy.dmarc", str(outcome.applied or "")))  # RFC 9989 9.1
+    comment = outcome.reason if outcome.result in EXPLAINED else ""
+    return (AuthResult("dmarc", str(outcome.result), properties, comment),)
 
 
 def _last(tx: Transaction) -> DmarcOutcome | None:
@@ -254,5 +255,5 @@ def _dmarc_org_domain(tx: Transaction) -> str:
 @variable("dmarc_ar_header")
 def _dmarc_ar_header(tx: Transaction) -> str:
     """An ``Authentication-Results:`` field with the DMARC result alone; ``authresults`` makes one with all results."""
-    results = list(_result(tx))
+    results = _result(tx)
     return authentication_results(tx.settings.primary_hostname, results) if results else ""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policyd.mail import authres as written
 from policyd.mail.authres import AuthResult, authentication_results, claimed_ids
 
 A_LOT = 10_000_000  # characters
@@ -61,6 +62,28 @@ def test_a_long_result_takes_several_lines():
     field = authentication_results("mx.test", [AuthResult("dkim", "fail", properties)])
     values = " ".join(f"header.{name}={name * 255}" for name in "abc")
     assert field == f"Authentication-Results: mx.test;\n\tdkim=fail {values}\n\t\theader.d={'d' * 255}"
+
+
+def test_each_result_is_written_as_what_it_is_again_and_again():
+    one = ("dkim", "pass", (("header.d", "a.test"),), "good")
+    others = (("arc", *one[1:]), (one[0], "fail", *one[2:]), (*one[:2], (("header.d", "b.test"),), "good"), one[:3])
+    texts = [authentication_results("mx", [AuthResult(*this)]) for this in (one, *others) * 2]
+    assert len(set(texts)) == 5
+    assert texts[:5] == texts[5:]
+
+
+def test_few_results_are_remembered_and_no_long_ones(monkeypatch):
+    monkeypatch.setattr(written, "_KNOWN", known := {})
+    monkeypatch.setattr(written, "MOST", 3)
+    for number in range(10):
+        authentication_results("mx", [AuthResult("iprev", "pass", (), f"{number}.test")])
+        assert 0 < len(known) <= 3
+    before = dict(known)
+    long = "x" * (written.LONGEST + 1)
+    authentication_results(
+        "mx", [AuthResult("dkim", "fail", (("header.i", long),)), AuthResult("dkim", "fail", (), long)]
+    )
+    assert known == before
 
 
 LATIN1 = st.text(st.characters(max_codepoint=255), max_size=400)
