@@ -71,8 +71,9 @@ def _bool_lax(_: Transaction, text: str) -> bool:
 
 def truth(text: str) -> bool | None:
     """What a word or a number says; None when it says nothing of the kind."""
-    said = TRUTHS.get(lower(text))
-    return int(text) != 0 if said is None and NUMBER.fullmatch(text) else said
+    if text in TRUTHS:
+        return TRUTHS[text]
+    return int(text) != 0 if NUMBER.fullmatch(text) else TRUTHS.get(lower(text))
 
 
 def _never(name: str) -> None:
