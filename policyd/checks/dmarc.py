@@ -76,6 +76,9 @@ class SeveralAuthors(StrEnum):
     EXIM = "exim"
 
 
+_EXIM = SeveralAuthors.EXIM
+
+
 @value_class
 class Identifier:
     """A domain that SPF or a DKIM signature speaks for, and that check's result (RFC 8601 2.7)."""
@@ -134,7 +137,7 @@ def evaluate(resolver: Resolver, fields: Sequence[str], evidence: Evidence, rule
     if not authors.domains:
         reason = "no domain in the From: field" if fields else "no From: field"
         return DmarcOutcome(DmarcStatus.NOFROM, DmarcResult.PERMERROR, reason=reason, method=rules.method)
-    if not authors.complete or (rules.several is SeveralAuthors.PERMERROR and len(authors.domains) > 1):
+    if not authors.complete or (len(authors.domains) > 1 and rules.several is SeveralAuthors.PERMERROR):
         reason = "more than one author domain" if authors.complete else "too many author domains"
         return DmarcOutcome(
             DmarcStatus.PERMERROR,
@@ -180,11 +183,11 @@ def authors_of(fields: Sequence[str], several: SeveralAuthors = SeveralAuthors.S
     length = sum(map(len, fields))
     if length > MAX_TEXT:
         return Authors(("",), complete=False)
-    return (_known_authors if length <= MAX_SPELLING else _authors_of)(tuple(fields), several)
+    return (_known_authors if length <= MAX_SPELLING else _authors_of)(tuple(fields), several is _EXIM)
 
 
-def _authors_of(fields: tuple[str, ...], several: SeveralAuthors) -> Authors:
-    if several is SeveralAuthors.EXIM:
+def _authors_of(fields: tuple[str, ...], first_only: bool) -> Authors:
+    if first_only:
         first = mail_domain(next(author_domains(fields[-1]), "")) if fields else ""
         return Authors((first,) if first else ())
     spellings: set[str] = set()
@@ -275,6 +278,8 @@ class _Judge:
         """Whether one that passed is aligned; and where none is, why that may not be the last word."""
         doubt = ""
         for identifier in identifiers:
+            if identifier.domain == author and identifier.result == "pass":  # mostly so
+                return True, ""
             if identifier.result not in ("pass", "temperror"):
                 continue
             domain = mail_domain(identifier.domain)

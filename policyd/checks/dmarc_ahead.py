@@ -23,8 +23,9 @@ def questions(fields: Sequence[str], identifiers: Iterable[str], rules: Rules) -
     if not authors.complete:
         return ()
     starts = authors.domains
-    others = [domain for domain in map(mail_domain, identifiers) if domain not in starts]
+    others = [identifier for identifier in identifiers if identifier not in starts]  # mostly none
     if others:
+        others = [domain for domain in map(mail_domain, others) if domain not in starts]
         ends = {_end(author) for author in starts}
         starts += tuple(domain for domain in others if _end(domain) in ends)
     if rules.method is _RFC9989:
