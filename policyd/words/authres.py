@@ -69,14 +69,14 @@ def _authresults_modifier(tx: Transaction, authserv_id: str) -> None:
 
 def _remove_forged(tx: Transaction, name: str, claimed: Callable[[str], Iterable[str]], *names: str) -> None:
     """Remove the fields that came with the message, and say that they are by one of *names*."""
-    fields = [header for header in tx.message.find(name) if header.number]
-    if not fields:
+    key = lower(name)
+    if not tx.message.arrived.named(key):  # mostly; the message itself may have one by now, of ours
         return
     ours = set(map(_spelled, names))
-    forged = [header for header in fields if is_ours(claimed(header.value), ours)]
+    forged = [header for header in tx.message.find(name) if header.number and is_ours(claimed(header.value), ours)]
     if forged:
         tx.unwanted_headers += forged
-        tx.services.metrics.count("auth_results_headers_removed_total", lower(name), amount=len(forged))
+        tx.services.metrics.count("auth_results_headers_removed_total", key, amount=len(forged))
 
 
 def _id(text: str) -> str:
