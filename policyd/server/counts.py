@@ -61,22 +61,20 @@ class PrometheusMetrics:
 
     def count(self, name: str, *labels: str, amount: float = 1) -> None:
         """Add to a counter, or (any sign) to a gauge."""
-        key = name, labels
-        cell = self._cells.get(key)
-        if cell is None:
+        try:
+            numbers, place = self._cells[name, labels]
+        except KeyError:
             self._series(name, labels)
-            cell = self._cells[key]
-        numbers, place = cell
+            numbers, place = self._cells[name, labels]
         numbers[place] += amount  # see `Cell`
 
     def observe(self, name: str, value: float, *labels: str) -> None:
         """Put a value into a histogram."""
-        key = name, labels
-        found = self._histograms.get(key)
-        if found is None:
+        try:
+            bounds, cells, (sums, sum_place) = self._histograms[name, labels]
+        except KeyError:
             self._series(name, labels)
-            found = self._histograms[key]
-        bounds, cells, (sums, sum_place) = found
+            bounds, cells, (sums, sum_place) = self._histograms[name, labels]
         numbers, place = cells[bisect_left(bounds, value)]
         numbers[place] += 1
         sums[sum_place] += value
