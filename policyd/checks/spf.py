@@ -186,15 +186,16 @@ def _received(identity: Identity, receiver: str, found: Evaluation, comment: str
         ("envelope-from", "@".join(identity.mailbox) if identity.sender else ""),
         ("helo", identity.helo),
     )
-    texts += _last_pairs(identity.kind, receiver, found.mechanism, found.problem if found.result in ERRORS else "")
+    problem = found.problem[:MAX_VALUE] if found.result in ERRORS else ""
+    texts += _last_pairs(identity.kind, receiver, found.mechanism[:MAX_VALUE], problem)
     head = f"Received-SPF: {found.result!s} ({comment}) "
     field = head + "; ".join(texts)
     return field if len(field) <= MAX_LINE else head + _fitting(texts, MAX_LINE - len(head))
 
 
-@lru_cache(maxsize=1024)  # of a few words each: a domain's, not a message's
-def _last_pairs(kind: str, receiver: str, mechanism: str, problem: str) -> list[str]:
-    return _pairs(("identity", kind), ("receiver", receiver), ("mechanism", mechanism), ("problem", problem))
+@lru_cache(maxsize=1024)  # a domain's, not a message's
+def _last_pairs(kind: str, receiver: str, mechanism: str, problem: str) -> tuple[str, ...]:
+    return tuple(_pairs(("identity", kind), ("receiver", receiver), ("mechanism", mechanism), ("problem", problem)))
 
 
 def _pairs(*pairs: tuple[str, str]) -> list[str]:
