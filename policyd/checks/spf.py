@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address
 
+from policyd.checks.spf_identity import Evaluation, Identity, SpfResult
 from policyd.checks.spf_memory import evaluation
 from policyd.mail.octets import visible
 from policyd.resolver import Resolver
-from policyd.resolver.names import ascii_name
 from policyd.values import value_class
 
 MAX_EXPLANATION = 400  # characters: with what a policy adds, still within a reply line (RFC 5321 4.5.3.1.5)
-MAX_TEXT = 4096  # characters; RFC 7208 3.4 asks for 512, and some records are written to keep us busy
 MAX_VALUE = 255
 MAX_LINE = 998  # RFC 5322 2.1.1
-
-Address = IPv4Address | IPv6Address
-
-
-class SpfResult(StrEnum):
-    """RFC 8601 2.7.2."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    SOFTFAIL = "softfail"
-    NEUTRAL = "neutral"
-    NONE = "none"
-    PERMERROR = "permerror"
-    TEMPERROR = "temperror"
-
 
 ERRORS = {SpfResult.PERMERROR, SpfResult.TEMPERROR}
 _FAIL, _NONE = SpfResult.FAIL, SpfResult.NONE  # a member read off its class takes longer
@@ -49,64 +30,7 @@ COMMENTS: dict[SpfResult, Callable[[str, str, str], str]] = {  # RFC 7208 9.1 ha
 """In words: of which mailbox, from which address, and what the problem is."""
 DEFAULT_EXPLANATION = "Please send mail from {domain} through a server that {domain} designates"
 
-MACRO = re.compile(r"%(?:[%_-]|\{[slodiphcrtv](?:0*[1-9]\d{0,2})?r?[.+,/_=-]*\})", re.IGNORECASE | re.ASCII)
 _DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
-
-
-@dataclass(slots=True)
-class Identity:
-    """Whom a client claims to be. *address*: None for a local submission.
-
-    *sender*: empty for the null sender. *client*: the address, IPv4 where IPv6
-    only wraps it (RFC 7208 section 5), and without a scope. *mailbox*: local
-    part and domain, ``postmaster`` and the HELO name where there are none (RFC
-    7208 2.4, 4.3); the domain is in A-labels and lower case, or as it came when
-    it can be no domain. *flaw*: why there is nothing to ask for (RFC 7208 4.3);
-    empty: there is. *client_text*: the client as text, empty without one; who has
-    that of an IPv4 address saves spelling it.
-    """
-
-    address: Address | None
-    helo: str
-    sender: str = ""
-    client_text: str = ""
-    client: Address | None = field(init=False)
-    mailbox: tuple[str, str] = field(init=False)
-    flaw: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.client = self.address
-        if isinstance(self.address, IPv6Address):
-            self.client = self.address.ipv4_mapped or IPv6Address(int(self.address))
-            self.client_text = str(self.client)
-        elif not self.client_text:
-            self.client_text = str(self.address or "")
-        local_part, _, domain = self.sender.rpartition("@") if self.sender else ("", "", self.helo)
-        name = ascii_name(domain)
-        self.mailbox = local_part or "postmaster", name or domain
-        if self.address is None:
-            self.flaw = "no client address"
-        elif name is None or "." not in name[1:] or name.startswith("["):
-            self.flaw = f"{name or domain} is not a domain name" if domain else "no domain name"
-        else:
-            self.flaw = ""
-
-    @property
-    def kind(self) -> str:
-        """``mailfrom``, or ``helo`` where there is no sender."""
-        return "mailfrom" if self.sender else "helo"
-
-
-@value_class
-class Evaluation:
-    """What a record says. *explanation*: its own. *problem*: why there is no better result."""
-
-    result: SpfResult
-    explanation: str = ""
-    mechanism: str = ""
-    problem: str = ""
-    lookups: int = 0
-    guessed: bool = False
 
 
 @value_class
@@ -127,11 +51,6 @@ class SpfOutcome:
     received: str
     lookups: int = 0
     guessed: bool = False
-
-
-def is_macro_string(text: str) -> bool:
-    """Whether *text* is not too long, and every macro in it is one (RFC 7208 7.1)."""
-    return len(text) <= MAX_TEXT and "%" not in MACRO.sub("", text)
 
 
 def check_host(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from policyd.checks.spf import Address, Identity
+from policyd.checks.spf_identity import Address, Identity
 from policyd.resolver import Answer, Question
 
 MAX_TERMS = 10  # RFC 7208 4.6.4: a check asks no more, and neither do we

@@ -14,7 +14,7 @@ from typing import Any
 
 import spf
 
-from policyd.checks.spf import MACRO, MAX_TEXT, Evaluation, Identity, SpfResult, is_macro_string
+from policyd.checks.spf_identity import MACRO, MAX_TEXT, Evaluation, Identity, SpfResult, is_macro_string
 from policyd.resolver import Answer, DnsTemporary, Resolver
 from policyd.resolver.names import MAX_NAME, ascii_name
 

@@ -10,12 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from policyd.checks.spf_identity import Evaluation, Identity
 from policyd.resolver import Answer, DnsTemporary, Resolver
-
-if TYPE_CHECKING:
-    from policyd.checks.spf import Evaluation, Identity
 
 MOST = 4096  # clients, each with a domain
 LONGEST = 2048  # characters of all answers of one check; who publishes more is evaluated each time

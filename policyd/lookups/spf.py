@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from policyd.checks.spf import Identity, check_host
+from policyd.checks.spf import check_host
+from policyd.checks.spf_identity import Identity
 from policyd.language.registry import lookup
 from policyd.transaction import Transaction
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from policyd.checks.spf import Identity, SpfOutcome, SpfResult, check_host, is_macro_string, undecided
+from policyd.checks.spf import SpfOutcome, check_host, undecided
 from policyd.checks.spf_ahead import questions
+from policyd.checks.spf_identity import Identity, SpfResult, is_macro_string
 from policyd.errors import Defer, ExpansionError, ForcedFail
 from policyd.handover import awaited
 from policyd.language.compiler import Compiler

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from parts.openspf import Case, Scenario, scenarios
 
-from policyd.checks.spf import DEFAULT_EXPLANATION, Identity, check_host
+from policyd.checks.spf import DEFAULT_EXPLANATION, check_host
+from policyd.checks.spf_identity import Identity
 from policyd.resolver.zone import ZoneResolver
 
 CASES = [pytest.param(scenario, case, id=case.name) for scenario in scenarios() for case in scenario.cases]

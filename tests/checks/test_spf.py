@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policyd.checks.spf import Identity, SpfOutcome, check_host
+from policyd.checks.spf import SpfOutcome, check_host
+from policyd.checks.spf_identity import Identity
 from policyd.resolver import Answer, DnsTemporary, Resolver
 from policyd.resolver.zone import ZoneResolver
 

@@ -6,8 +6,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from policyd.checks.spf import Identity
 from policyd.checks.spf_ahead import questions
+from policyd.checks.spf_identity import Identity
 from policyd.resolver import Answer, Question
 
 V4, V6 = "192.0.2.1", "2001:db8::1"

@@ -8,7 +8,8 @@ from ipaddress import ip_address
 import pytest
 
 from policyd.checks import spf_engine, spf_memory
-from policyd.checks.spf import Identity, check_host
+from policyd.checks.spf import check_host
+from policyd.checks.spf_identity import Identity
 from policyd.resolver import Answer, DnsTemporary
 
 

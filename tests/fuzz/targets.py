@@ -14,7 +14,8 @@ from policyd.checks.dkim_proof import Rules
 from policyd.checks.dkim_signature import signature
 from policyd.checks.dkim_tags import Unverifiable
 from policyd.checks.dmarc_record import parse_record
-from policyd.checks.spf import Identity, check_host
+from policyd.checks.spf import check_host
+from policyd.checks.spf_identity import Identity
 from policyd.mail.author import author_domains
 from policyd.mail.authres import AuthResult, authentication_results, claimed_ids
 from policyd.mail.mailboxes import mailbox, mailboxes
