@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from math import exp, expm1, isfinite
 
 from policyd.durations import seconds
@@ -49,7 +50,7 @@ LEAKY, STRICT, READONLY = Update
 UPDATES = {update.value: update for update in Update}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limit:
     """A ``ratelimit`` argument: *limit* events in *period* seconds, and both as they were written.
 
@@ -74,7 +75,7 @@ class Limit:
         """``1h/per_mail``: the period as it was written, and what is counted in it."""
         return f"{self.period_text}/{KEY_WORDS[self.option or 'per_mail']}"
 
-    @property
+    @cached_property
     def prefix(self) -> str:
         """What its keys begin with: ``1h/per_mail/``."""
         unique = "unique/" if self.option == "per_addr" or self.unique is not None else ""

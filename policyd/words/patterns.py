@@ -100,8 +100,7 @@ def _same(item: str, caseful: bool) -> Matcher:
     def same(tx: Transaction, subject: str) -> str | None:
         if (subject if caseful else lower(subject)) != wanted:
             return None
-        tx.frame.captures = (wanted,)
-        return item
+        return _whole(tx, item, wanted)
 
     return same
 

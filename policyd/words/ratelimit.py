@@ -82,14 +82,13 @@ OPTIONS = (*filter(None, USES), "strict", "leaky", "readonly", "noupdate")
 class Placed:
     """A limit, and where it is written: ``30-ratelimit.conf:26``, by which logs and metrics know it.
 
-    What can be made of it before there is anything to count: the *prefix* of its
-    keys; the *lifetime* of what is stored; how to look (*reading*), and how to
-    count where each event is like the others (*counting*).
+    What can be made of it before there is anything to count: the *lifetime* of
+    what is stored; how to look (*reading*), and how to count where each event is
+    like the others (*counting*).
     """
 
     limit: Limit
     place: str
-    prefix: str
     lifetime: float
     reading: Counting
     counting: Counting
@@ -99,7 +98,7 @@ class Placed:
         """*limit*, which is written at *place*."""
         reading = Event(limit.limit, limit.period, 0.0, READONLY)
         event = Event(limit.limit, limit.period, limit.count, limit.update or LEAKY, limit.unique)
-        return cls(limit, place, limit.prefix, lifetime(event), Counting(reading), Counting(event))
+        return cls(limit, place, lifetime(event), Counting(reading), Counting(event))
 
 
 def limited(source: Source, compiler: Compiler) -> Getter:
@@ -158,7 +157,7 @@ def _ratelimit(tx: Transaction, placed: Placed) -> bool:
     counting, memo = _asked(tx, placed)
     if limit.key is None and awaited(tx, "ratelimit"):
         return False
-    key = placed.prefix + (tx.connection.client.text if limit.key is None else limit.key)
+    key = limit.bucket_key(tx.connection.client.text)
     value = memo.get(key)
     if value is None:
         value = memo[key] = _rate(tx, key, counting, placed)
